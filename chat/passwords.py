@@ -95,8 +95,8 @@ class Passwords:
         secret = _encoded(password)
         return self._submit(lambda: self._argon2.hash(secret))
 
-    def verify(self, kept: str | None, password: str) -> Deferred[bool]:
-        """Whether this is the password whose encoded hash is ``kept``.
+    def verify(self, encoded: str | None, password: str) -> Deferred[bool]:
+        """Whether this is the password that has this encoded hash.
 
         None, for an id that is nobody's, takes as long as a wrong password, and so does what is no
         hash at all, as of an account that nobody may log in to.
@@ -104,7 +104,7 @@ class Passwords:
         :raises ChatError: 107 when too many wait, 108 when the server is stopping.
         """
         secret = _encoded(password)
-        return self._submit(lambda: self._verify(kept or self._nobodys, secret))
+        return self._submit(lambda: self._verify(encoded or self._nobodys, secret))
 
     def is_outdated(self, kept: str) -> bool:
         """Whether this valid hash was made with other parameters than today's."""

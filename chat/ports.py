@@ -1,0 +1,97 @@
+"""Listening: bound before the process goes into the background, open when everything is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
+from twisted.python.failure import Failure
+
+from .errors import BadStart
+
+BACKLOG = 1024
+"""Connections that the kernel keeps for us, unless the endpoint says otherwise; with Twisted's 50,
+clients that come all at once wait for a second and try again."""
+
+
+class Ports(Service):
+    """The endpoints on which one factory's clients connect.
+
+    Three steps, so that a busy port is known while there is still a terminal to tell it to, and
+    nobody is served before there is a store: :meth:`bind`, then :meth:`open`; until that, who
+    connects waits in the kernel.  Stopping lets nobody in any more and leaves the connections.
+
+    :param endpoints: server endpoint strings of Twisted.
+    """
+
+    def __init__(self, reactor: Any, endpoints: Sequence[str], factory: IProtocolFactory) -> None:
+        self._reactor = reactor
+        self._endpoints = endpoints
+        self._factory = factory
+        self._ports: list[Any] = []
+
+    def bind(self) -> None:
+        """Take the ports, all or none; again does nothing.
+
+        :raises BadStart: one is taken, or an endpoint is not valid.
+        """
+        if self._ports:
+            return
+        try:
+            for text in self._endpoints:
+                self._ports.append(self._listen(text))
+        except BadStart:
+            self._close()
+            raise
+
+    def open(self) -> None:
+        """Let in who comes, and who has been waiting."""
+        for port in self._ports:
+            port.startReading()
+
+    def addresses(self) -> list[IAddress]:
+        """Where the ports are, in the order of their endpoints."""
+        return [port.getHost() for port in self._ports]
+
+    def privilegedStartService(self) -> None:
+        self.bind()
+
+    def stopService(self) -> Deferred[Any]:
+        self.running = 0
+        return self._close()
+
+    def _close(self) -> Deferred[Any]:
+        ports, self._ports = self._ports, []
+        return DeferredList([port.stopListening() for port in ports if port.connected])
+
+    def _listen(self, text: str) -> IListeningPort:
+        outcome: list[Any] = []
+        try:
+            endpoint = serverFromString(self._reactor, text)
+            endpoint.listen(self._factory).addBoth(outcome.append)
+        except (
+            Exception
+        ) as error:  # whatever a parser of endpoints, its files and its plugins raise
+            raise BadStart(f"--listen {text}: {_reason(error)}") from error
+        if not outcome:
+            raise BadStart(f"--listen {text}: this kind of endpoint is not ready at once")
+        port = outcome[0]
+        if isinstance(port, Failure):
+            raise BadStart(f"cannot listen on {text}: {_reason(port.value)}") from port.value
+        port.stopReading()
+        if "backlog=" not in text and hasattr(port, "socket"):
+            port.socket.listen(BACKLOG)
+        return port  # type: ignore[no-any-return]
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, CannotListenError) and isinstance(error.socketError, OSError):
+        error = error.socketError
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -55,7 +55,7 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*@")
 
 def redacted(url: str) -> str:
     """A database's URL for people: without its password, and without its query."""
-    return _PASSWORD.sub(r"\1:***@", url.partition("?")[0])
+    return _PASSWORD.sub(r"\1:***@", url).partition("?")[0]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,7 +126,9 @@ def settings_from(said: Mapping[str, object]) -> Settings:
     for name, text in said.items():
         setting = SETTINGS[name]
         try:
+            if text == "":
+                raise ValueError
             values[name] = msgspec.convert(text, setting.type, strict=False)
-        except msgspec.ValidationError:
+        except ValueError:
             raise ValueError(f"--{setting.option} {text}: must be {setting.wanted}") from None
     return Settings(**values)

@@ -101,7 +101,7 @@ class Offline(Protocol):
 
 
 class Friends(Protocol):
-    """Friends, friend requests and blocks.  A friendship is a row a direction, as in the original."""
+    """Friends, friend requests and blocks.  A friendship is a row a direction, as it was."""
 
     def add(self, user_id: int, friend_id: int) -> Awaitable[bool]:
         """``friend_id`` becomes a friend of ``user_id`` (one direction); False: was one already.
@@ -122,7 +122,9 @@ class Friends(Protocol):
     def are_friends(self, user_id: int, friend_id: int) -> Awaitable[bool]:
         """Whether ``friend_id`` is a friend of ``user_id``."""
 
-    def ask(self, user_id: int, friend_id: int, note: str, now: float, most: int) -> Awaitable[bool]:
+    def ask(
+        self, user_id: int, friend_id: int, note: str, now: float, most: int
+    ) -> Awaitable[bool]:
         """Keep a request from ``user_id`` to ``friend_id``; a repeated one has the newest note.
         False: ``most`` requests wait for ``friend_id`` already."""
 
@@ -147,7 +149,9 @@ class Friends(Protocol):
 class Groups(Protocol):
     """Groups and their members."""
 
-    def create(self, name: str, name_key: str, desc: str, creator: int, most: int) -> Awaitable[int]:
+    def create(
+        self, name: str, name_key: str, desc: str, creator: int, most: int
+    ) -> Awaitable[int]:
         """Make a group; its id, or 0 when ``creator`` is in ``most`` groups already.
 
         :raises NameTaken: the ``name_key`` exists.
@@ -175,7 +179,9 @@ class Groups(Protocol):
     def page(self, user_id: int, after: int, limit: int) -> Awaitable[tuple[list[Group], bool]]:
         """The groups that the user is in with ids beyond ``after``, by id; and whether more."""
 
-    def members(self, group_id: int, after: int, limit: int) -> Awaitable[tuple[list[Member], bool]]:
+    def members(
+        self, group_id: int, after: int, limit: int
+    ) -> Awaitable[tuple[list[Member], bool]]:
         """Members with ids beyond ``after``, by id; and whether there are more."""
 
     def member_ids(self, group_id: int) -> Awaitable[list[int] | None]:
@@ -185,13 +191,13 @@ class Groups(Protocol):
 class History(Protocol):
     """What was said, for those who took part; may miss the last second after a kill."""
 
-    def record(self, lines: Sequence[Said], gaps: Iterable[tuple[int, int, int]]) -> Awaitable[None]:
+    def record(
+        self, lines: Sequence[Said], gaps: Iterable[tuple[int, int, int]]
+    ) -> Awaitable[None]:
         """Write lines in one transaction, and for each ``gap`` (a user's id and 0, or 0 and a
         group's id; and a stamp) that lines at about that stamp were not recorded."""
 
-    def between(
-        self, user_id: int, peer: int, before: int, limit: int
-    ) -> Awaitable[Page]:
+    def between(self, user_id: int, peer: int, before: int, limit: int) -> Awaitable[Page]:
         """What two users said to each other, stamps below ``before``, newest first."""
 
     def in_group(self, group_id: int, user_id: int, before: int, limit: int) -> Awaitable[Page]:
@@ -207,10 +213,14 @@ class History(Protocol):
 class Tokens(Protocol):
     """Logins without a password."""
 
-    def issue(self, user_id: int, digest: bytes, now: float, expires: float, address: str) -> Awaitable[None]:
+    def issue(
+        self, user_id: int, digest: bytes, now: float, expires: float, address: str
+    ) -> Awaitable[None]:
         """Keep a token's SHA-256; a user's oldest beyond 20 are dropped."""
 
-    def account(self, user_id: int, digest: bytes, now: float) -> Awaitable[tuple[Account, Token] | None]:
+    def account(
+        self, user_id: int, digest: bytes, now: float
+    ) -> Awaitable[tuple[Account, Token] | None]:
         """The account and the token, if it is the user's and has not expired; one interaction."""
 
     def renew(self, digest: bytes, now: float, expires: float) -> Awaitable[None]:

@@ -6,12 +6,12 @@ number of a message, microseconds since the epoch made strictly increasing on ea
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 
 import msgspec
 
 
-class Role(str, Enum):
+class Role(StrEnum):
     """What a member may do in a group; the original's two roles."""
 
     CREATOR = "creator"
@@ -79,6 +79,8 @@ class Census(msgspec.Struct, gc=False):
     waiting: int = 0
     by_sender: dict[int, int] = {}
     """Rows by sender."""
+    blocked: frozenset[int] = frozenset()
+    """Whom the user blocks."""
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
@@ -123,7 +125,7 @@ class Keeping(Enum):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """The answer of the store for one row: what happened, and the stamp of the row that is there."""
+    """The store's answer for one row: what happened, and the stamp of the row that is there."""
 
     keeping: Keeping
     stamp: int

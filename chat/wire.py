@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import msgspec
@@ -29,10 +30,12 @@ _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 encode = msgspec.json.encode
 """An object as compact JSON, non-ASCII unescaped."""
 
-_REQUESTS = frozenset(
-    int(msgspec.inspect.type_info(kind).tag)  # type: ignore[union-attr,arg-type]
-    for kind in AnyRequest.__args__
-)
+MSGIDS: dict[type[Request], int] = {
+    kind: kind.__struct_config__.tag for kind in AnyRequest.__args__
+}
+"""The msgid of each kind of request."""
+
+_REQUESTS = frozenset(MSGIDS.values())
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _LONG_NUMBER = re.compile(rb"[0-9]{%d}" % MAX_NUMBER_DIGITS)
 
@@ -67,7 +70,9 @@ def parse(line: bytes) -> AnyRequest:
     return request
 
 
-def chat_body(ask: Chat, line: bytes, sender_fields: tuple[int, str, bytes, bytes], now: str) -> bytes:
+def chat_body(
+    ask: Chat, line: bytes, sender_fields: tuple[int, str, bytes, bytes], now: str
+) -> bytes:
     """The line as its recipients get it: vouched for by the server, without ``seq``.
 
     The bytes go on as they came where nothing has to change; what is missing is spliced in.  That
@@ -140,12 +145,12 @@ def refusal(
     return encode(answer)
 
 
-def answer(ack: int, cid: str | None, fields: dict[str, Any]) -> bytes:
+def answer(ack: int, cid: str | None, fields: Mapping[str, Any]) -> bytes:
     """A successful ACK_MSG."""
     head: dict[str, Any] = {"msgid": int(MsgId.ACK), "errno": 0, "ack": ack}
     if cid is not None:
         head["cid"] = cid
-    return encode(head | fields)
+    return encode({**head, **fields})
 
 
 def _look_closer(line: bytes, request: Request) -> None:
@@ -260,9 +265,7 @@ def _is_text(text: str) -> bool:
 
 _REASON = re.compile(r"(?P<what>.*?)(?: - at `\$\.(?P<field>\w+)`)?\Z", re.DOTALL)
 _KNOWN_FIELDS = frozenset(
-    field.encode_name
-    for kind in AnyRequest.__args__
-    for field in msgspec.structs.fields(kind)
+    field.encode_name for kind in AnyRequest.__args__ for field in msgspec.structs.fields(kind)
 )
 
 

@@ -1,0 +1,237 @@
+"""Where a message goes: to a live client, or to the store.
+
+Holds who is online, one mailbox for each user with anything under way, and one sender for each
+user who wrote lately.  For two people online a message's way through here is one synchronous call
+chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import gmtime, strftime
+from typing import Any, Protocol
+
+from msgspec import UNSET
+
+from . import receipts
+from .config import Settings
+from .errors import ChatError, Code
+from .interfaces import Clock
+from .mailbox import Copy, Mailbox, Receiver, Shelf
+from .messages import Chat, MsgId, OneChat
+from .receipts import Nameless, Receipt, Sender, Sent
+from .wire import chat_body
+
+IDLE_MAILBOXES = 10_000
+"""So many mailboxes of users who are away are kept open, for their counts, when idle."""
+
+
+class Peer(Receiver, Protocol):
+    """One logged-in connection, as seen from here."""
+
+    sender: Sender | None
+    nameless: Nameless
+    now: float
+    """When the connection was last read, in monotonic seconds."""
+    line: bytes
+    """The line of the request that is being worked off."""
+
+    def answer(self, line: bytes) -> None:
+        """Queue a line for the client."""
+
+    def still_there(self) -> Awaitable[bool]:
+        """Ask the client, if it can be asked; False: no answer came in time."""
+
+    def replaced(self) -> None:
+        """Another login takes over: tell the client, log it out and close."""
+
+
+class Stamps:
+    """The order numbers of messages: microseconds since the epoch, strictly increasing."""
+
+    __slots__ = ("_clock", "last")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.last = 0
+
+    def next(self) -> int:
+        """One more than the last, or the time if that is more."""
+        now = int(self._clock.time() * 1_000_000)
+        self.last = now if now > self.last else self.last + 1
+        return self.last
+
+    def exceed(self, stamp: int) -> None:
+        """What comes from now on is higher than this."""
+        self.last = max(self.last, stamp)
+
+
+class Delivery:
+    """The routes of all messages of one process."""
+
+    def __init__(self, settings: Settings, shelf: Shelf, clock: Clock) -> None:
+        self.online: dict[int, Peer] = {}
+        """Who is logged in, or is about to be."""
+        self.mailboxes: dict[int, Mailbox] = {}
+        self.senders: dict[int, Sender] = {}
+        self.stamps = Stamps(clock)
+        self.presence: list[Callable[[int, str, bool], None]] = []
+        """Called with id, name and whether the user is online now, when that changes."""
+        self.said: list[Callable[[Copy, int, int], None]] = []
+        """Called with each accepted message, and its recipient or its group."""
+        self._settings = settings
+        self._bounds = receipts.Bounds(settings.remembered_cids, settings.remembered_seconds)
+        self._shelf = shelf
+        self._clock = clock
+        self._given = 0
+        self._given_prefix = f"{int(clock.time() * 1_000_000):x}."
+        self._time_second = 0
+        self._time_text = ""
+
+    # Messages
+
+    def one_chat(self, me: Peer, ask: OneChat) -> None:
+        """Send a message to one user.
+
+        :raises ChatError: 100, 103, 108, 110; other refusals come through the receipt.
+        """
+        copy = self.prepare(me, ask, MsgId.ONE_CHAT, ask.toid)
+        if copy is None:
+            return
+        mailbox = self.mailboxes.get(ask.toid) or self.mailbox(ask.toid)
+        for listener in self.said:
+            listener(copy, ask.toid, 0)
+        mailbox.send(copy)
+
+    def prepare(self, me: Peer, ask: Chat, kind: int, target: int) -> Copy | None:
+        """A message that may go on its way; None: it is a repeat, and is answered as one."""
+        sender = me.sender
+        assert sender is not None
+        if ask.id is not UNSET and ask.id != sender.id:
+            raise ChatError(Code.FORBIDDEN, "that id is not yours")
+        cid = ask.cid
+        receipt: Receipt
+        if cid is UNSET:
+            if me.level == 2:
+                raise ChatError(Code.BAD_REQUEST, "cid is missing")
+            body = chat_body(ask, me.line, sender.fields, self.time_text())
+            if sender.gates:
+                sender.gate(target if kind == MsgId.ONE_CHAT else -target, None)
+            self._given += 1
+            cid = self._given_prefix + str(self._given)
+            given = True
+            receipt = me.nameless
+        else:
+            digest = hash((kind, target, ask.msg))
+            known = sender.known(cid)
+            if known is not None:
+                known.again(me, digest)
+                return None
+            body = chat_body(ask, me.line, sender.fields, self.time_text())
+            if sender.gates:
+                sender.gate(target if kind == MsgId.ONE_CHAT else -target, cid)
+            given = False
+            receipt = sender.pending[cid] = Sent(sender, me, kind, target, cid, digest)
+        sender.unanswered += 1
+        return Copy(
+            sender.id, self.stamps.next(), cid, given, kind, body, receipt, me.now, ask
+        )  # fmt: skip
+
+    def time_text(self) -> str:
+        """Now, as messages say it: ``YYYY-MM-DD HH:MM:SS``, UTC."""
+        second = int(self._clock.time())
+        if second != self._time_second:
+            self._time_second = second
+            self._time_text = strftime("%Y-%m-%d %H:%M:%S", gmtime(second))
+        return self._time_text
+
+    def mailbox(self, user_id: int) -> Mailbox:
+        """The user's mailbox; its count is asked for when it is new."""
+        mailbox = self.mailboxes.get(user_id)
+        if mailbox is None:
+            mailbox = self.mailboxes[user_id] = Mailbox(user_id, self._settings, self._shelf)
+            mailbox.open()
+        elif not mailbox.known:
+            mailbox.open()
+        return mailbox
+
+    # Logins
+
+    async def claim(self, user_id: int, newcomer: Peer, takeover: bool) -> None:
+        """Make the newcomer the user's one connection.
+
+        :raises ChatError: 2, somebody else is and answers.
+        """
+        while (older := self.online.get(user_id)) is not None:
+            if not takeover and await older.still_there():
+                raise ChatError(Code.IN_USE)
+            if self.online.get(user_id) is older:
+                older.replaced()
+                self.release(user_id, older)
+        self.online[user_id] = newcomer
+
+    def sender(self, user_id: int, name: str, last_stamp: int) -> Sender:
+        """The user as a sender, who has just logged in."""
+        sender = self.senders.get(user_id)
+        if sender is None or sender.name != name:
+            sender = Sender(user_id, name, self._bounds, self._clock.monotonic)
+            self.senders[user_id] = sender
+        sender.gates.clear()
+        self.stamps.exceed(last_stamp)
+        return sender
+
+    def came(self, sender: Sender) -> None:
+        """The user's login has been answered."""
+        for listener in self.presence:
+            listener(sender.id, sender.name, True)
+
+    def release(self, user_id: int, peer: Peer) -> None:
+        """The connection is no longer the user's: it has ended, logged out, or failed to log in."""
+        if self.online.get(user_id) is not peer:
+            return
+        del self.online[user_id]
+        mailbox = self.mailboxes.get(user_id)
+        if mailbox is not None and mailbox.receiver is peer:
+            mailbox.detach(self._clock.monotonic())
+        if peer.sender is not None:
+            for listener in self.presence:
+                listener(user_id, peer.sender.name, False)
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Call it a few times a second."""
+        idle: list[int] = []
+        for mailbox in list(self.mailboxes.values()):
+            mailbox.tick(now)
+            if mailbox.idle:
+                idle.append(mailbox.user_id)
+        for user_id in idle:
+            # Those without a count were asked for in vain; of the others the oldest may go.
+            if not self.mailboxes[user_id].known or len(self.mailboxes) > IDLE_MAILBOXES:
+                del self.mailboxes[user_id]
+
+    def sweep(self, now: float) -> None:
+        """Forget old answers and senders; call it every second or so."""
+        total = 0
+        for user_id, sender in list(self.senders.items()):
+            sender.expire(now)
+            total += sender.remembered
+            quiet = not (sender.remembered or sender.pending or sender.unanswered)
+            if quiet and user_id not in self.online:
+                del self.senders[user_id]
+        excess = total - self._settings.remembered_total
+        for sender in self.senders.values():
+            if excess <= 0:
+                break
+            for _ in range(sender.remembered // 2):
+                sender.forget_oldest()
+                excess -= 1
+
+    def figures(self) -> dict[str, Any]:
+        """Counted for the status page."""
+        return {
+            "online": len(self.online),
+            "mailboxes": len(self.mailboxes),
+            "in_flight": sum(box.under_way for box in self.mailboxes.values()),
+        }

@@ -1,0 +1,200 @@
+"""The composition root: the one module that knows every concrete class.
+
+:class:`ChatService` starts in order (store, rules, listeners) and stops in the opposite one: no new
+connections, answers under way, what is in memory into the store, clients, the pool.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from . import __version__
+from .accounts import Accounts
+from .commands import table
+from .config import Settings
+from .delivery import Delivery
+from .interfaces import Store
+from .outbox import Turn
+from .passwords import Passwords
+from .ports import Ports
+from .session import Session
+from .shelf import StoreShelf
+from .states import States
+from .storage import open_store
+from .tcp import ChatFactory
+
+TICK_SECONDS = 0.25
+SWEEP_SECONDS = 1.0
+
+
+class ReactorClock:
+    """The reactor's seconds, and the system's time of day."""
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self.monotonic: Callable[[], float] = reactor.seconds
+        self.time: Callable[[], float] = time.time
+
+
+class Server:
+    """Everything that conversations share; implements :class:`chat.session.Server`.
+
+    Listens nowhere: :class:`ChatService` does.
+    """
+
+    log = Logger()
+
+    def __init__(self, settings: Settings, store: Store, reactor: Any) -> None:
+        self.settings = settings
+        self.store = store
+        self.reactor = reactor
+        self.sessions: set[Session] = set()
+        self.monotonic: Callable[[], float] = reactor.seconds
+        clock = ReactorClock(reactor)
+        self.turn = Turn(self.call_later)
+        self.shelf = StoreShelf(store.offline, settings, clock, self.spawn, self.call_later)
+        self.delivery = Delivery(settings, self.shelf, clock)
+        self.states = States(store.users, self.spawn, self.call_later)
+        self.delivery.presence.append(self.states.changed)
+        self.passwords = Passwords(
+            reactor.callFromThread, threads=settings.hashing_threads, queue=settings.hashing_queue
+        )
+        accounts = Accounts(store.users, self.passwords, self.delivery)
+        self.commands = table(accounts, self.delivery)
+        self._clocks = [LoopingCall(self._tick), LoopingCall(self._sweep)]
+        for loop in self._clocks:
+            loop.clock = reactor
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> Deferred[None]:
+        """Run a coroutine; what it raises is logged."""
+        done = Deferred.fromCoroutine(work)
+        done.addErrback(lambda failure: self.log.failure("a task failed", failure))
+        return done
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> IDelayedCall:
+        """Call a function later."""
+        return cast(IDelayedCall, self.reactor.callLater(seconds, call))
+
+    def start(self) -> None:
+        """Begin to watch the time."""
+        for loop, seconds in zip(self._clocks, (TICK_SECONDS, SWEEP_SECONDS), strict=True):
+            done = loop.start(seconds, now=False)
+            done.addErrback(lambda failure: self.log.failure("the clock has stopped", failure))
+
+    def _tick(self) -> None:
+        now = self.monotonic()
+        self.shelf.tick(now)
+        self.delivery.tick(now)
+
+    def _sweep(self) -> None:
+        now = self.monotonic()
+        self.delivery.sweep(now)
+        for session in list(self.sessions):
+            session.tick(now)
+
+    async def stop(self) -> None:
+        """Store what is in memory, close the clients; within the settings' ``shutdown_seconds``."""
+        deadline = self.monotonic() + self.settings.shutdown_seconds - 3
+        for session in list(self.sessions):
+            session.end()
+        while not (self.shelf.idle and self.states.idle and not self._closing()):
+            if self.monotonic() >= deadline:
+                self.log.warn("stopped waiting: some clients or the store do not answer")
+                break
+            await self._pause(0.02)
+        for loop in self._clocks:
+            if loop.running:
+                loop.stop()
+        for session in list(self.sessions):
+            session.transport.abort()
+        await self.passwords.stop()
+        await self.store.close()
+
+    def _closing(self) -> bool:
+        """Whether somebody has not got yet what was written last."""
+        return any(session.outbox.pending for session in self.sessions)
+
+    def _pause(self, seconds: float) -> Deferred[None]:
+        paused: Deferred[None] = Deferred()
+        self.call_later(seconds, lambda: paused.callback(None))
+        return paused
+
+
+class ChatService(Service):
+    """``twistd chat``: a store, a server and its listeners."""
+
+    log = Logger()
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        self.settings = settings
+        self.reactor = reactor
+        self.store = open_store(settings.database, reactor)
+        self.server = Server(settings, self.store, reactor)
+        self.factory = ChatFactory(self.server, self.server.turn)
+        self.ports = Ports(reactor, settings.listen, self.factory)
+        self.started: Deferred[None] = succeed(None)
+        """When the server lets clients in."""
+
+    def privilegedStartService(self) -> None:
+        """Take the ports.
+
+        :raises BadStart: an address is not free, or not ours to take.
+        """
+        super().privilegedStartService()
+        self.ports.privilegedStartService()
+
+    def startService(self) -> None:
+        """Serve."""
+        super().startService()
+        self.server.start()
+        self.started = Deferred.fromCoroutine(self._start())
+        self.started.addErrback(self._cannot_start)
+
+    async def _start(self) -> None:
+        await self.store.open()
+        await self.store.users.reset_states()
+        self.ports.bind()
+        self.ports.startService()
+        self.ports.open()
+        self.log.info("chat {version} is here", version=__version__)
+        for address in self.ports.addresses():
+            self.log.info("listening on {address}", address=_text(address))
+        self.log.info("data: {store}", store=self.store.describe())
+
+    def _cannot_start(self, failure: Failure) -> None:
+        self.log.failure("cannot start", failure)
+        self.reactor.stop()
+
+    def stopService(self) -> Deferred[None]:
+        """Let nobody in any more, then :meth:`Server.stop`."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.log.info("stopping")
+        await self.ports.stopService()
+        await self.server.stop()
+        self.log.info("stopped")
+
+
+def _text(address: IAddress) -> str:
+    host, port = getattr(address, "host", None), getattr(address, "port", None)
+    return f"{host}:{port}" if host is not None else str(getattr(address, "name", address))
+
+
+def make_service(settings: Settings, reactor: Any = None) -> ChatService:
+    """The service that ``twistd chat`` runs.
+
+    :raises BadStart: the settings cannot work.
+    """
+    if reactor is None:
+        from twisted.internet import reactor
+    return ChatService(settings, reactor)

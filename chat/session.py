@@ -1,0 +1,493 @@
+"""One client, whatever its transport: lines in, answers out, in order, bounded.
+
+Requests are worked off in the order in which they came.  While one waits (a login, a store) the
+next ones are queued, except that RECEIVED_MSG and PONG_MSG are taken as they are read; beyond a
+bound the transport is not read.  The same goes for a sender with too many unanswered messages.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from .commands import Commands
+from .config import Settings
+from .delivery import Delivery
+from .errors import ChatError, Code, StoreAway
+from .mailbox import Copy, Mailbox, busy
+from .messages import MsgId, Pong, Received, Request
+from .outbox import Outbox
+from .receipts import Nameless, Sender
+from .wire import MSGIDS, BadLine, answer, encode, parse, refusal
+
+PING = b'{"msgid":13}'
+
+QUEUED_REQUESTS = 200
+QUEUED_BYTES = 256 << 10
+"""What may wait behind a request before the transport is not read any more."""
+
+PENDING_ANSWERS = 256 << 10
+"""Bytes that a client has not taken; beyond it its requests wait."""
+
+OFFLINE_MESSAGES = 100
+OFFLINE_BYTES = 48 << 10
+"""What ``offlinemsg`` of a level 1 login holds at most; the rest follows as pushes."""
+
+PINGS = 2
+"""So many unanswered pings, and a level 2 client is given up."""
+
+ENDING_SECONDS = 10.0
+"""How long a client that has shut its writing side is served with what it asked before."""
+
+BUSY = 1
+UNANSWERED = 2
+CLOGGED = 4
+"""Why requests wait: one is being worked off; too many messages are unanswered; the client does not
+take its answers."""
+
+
+class Transport(Protocol):
+    """What a session asks of the connection below it."""
+
+    def pause(self) -> None:
+        """Do not read."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+    def close(self) -> None:
+        """Write what is queued, shut the writing side, then throw away what still comes until the
+        client closes, or 2 s have passed."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+
+class Server(Protocol):
+    """What all sessions share."""
+
+    settings: Settings
+    commands: Commands
+    delivery: Delivery
+    sessions: set[Session]
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+        """Run a coroutine; what it raises is logged."""
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> IDelayedCall:
+        """Call a function later."""
+
+
+class Session:
+    """One connection's conversation; implements :class:`chat.delivery.Peer`."""
+
+    log = Logger()
+
+    __slots__ = (
+        "_asked", "_ending_at", "_entering", "_holds", "_mailbox", "_opened_at", "_paused",
+        "_pings", "_queue", "_queued_bytes", "_roster", "address", "closed", "heard_at", "level",
+        "line", "nameless", "now", "outbox", "sender", "server", "transport",
+    )  # fmt: skip
+
+    def __init__(self, server: Server, transport: Transport, outbox: Outbox, address: str) -> None:
+        self.server = server
+        self.transport = transport
+        self.outbox = outbox
+        self.address = address
+        self.sender: Sender | None = None
+        self.nameless: Nameless
+        self.level = 1
+        self.line = b""
+        """The line of the request that is being worked off."""
+        self.closed = False
+        self.now = self.heard_at = self._opened_at = server.monotonic()
+        self._mailbox: Mailbox | None = None
+        self._queue: deque[tuple[Request | BadLine, bytes]] | None = None
+        self._queued_bytes = 0
+        self._holds = 0
+        self._paused = False
+        self._ending_at: float | None = None
+        self._entering: Deferred[None] | None = None
+        self._roster: Mapping[str, Any] = {}
+        self._asked: list[Deferred[bool]] = []
+        self._pings = 0
+        outbox.on_taken = self._taken
+        server.sessions.add(self)
+
+    # Lines come in
+
+    def heard(self) -> None:
+        """Something was read: called once a read, before its lines."""
+        self.now = self.heard_at = self.server.monotonic()
+        self._pings = 0
+        if self._asked:
+            self._tell_asked(True)
+        if self.outbox.pending > PENDING_ANSWERS:
+            self._holds |= CLOGGED
+
+    def receive(self, line: bytes) -> None:
+        """Work off one line, now or when its turn comes."""
+        request: Request | BadLine
+        try:
+            request = parse(line)
+        except BadLine as bad:
+            request = bad
+        else:
+            if type(request) is Received:
+                self._received(request)
+                return
+            if type(request) is Pong:
+                return
+        if self._holds or self._queue:
+            self._enqueue(request, line)
+        else:
+            self._perform(request, line)
+
+    def too_long(self) -> None:
+        """A line passed the bound: errno 106, and the connection ends."""
+        self._refuse(ChatError(Code.TOO_LARGE, fatal=True), 0, None)
+
+    def _received(self, request: Received) -> None:
+        try:
+            if self.sender is None:
+                raise ChatError(Code.LOGIN_FIRST)
+            if self._mailbox is None or self.level < 2:
+                raise ChatError(Code.BAD_REQUEST, "nothing was pushed that asks for it")
+            self._mailbox.received(request.seq)
+        except ChatError as error:
+            self._refuse(error, MsgId.RECEIVED, request.cid or None)
+
+    def _enqueue(self, request: Request | BadLine, line: bytes) -> None:
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append((request, line))
+        self._queued_bytes += len(line)
+        if not self._paused and self._queue_is_full():
+            self._paused = True
+            self.transport.pause()
+
+    def _queue_is_full(self) -> bool:
+        queue = self._queue
+        return queue is not None and (
+            len(queue) >= QUEUED_REQUESTS or self._queued_bytes >= QUEUED_BYTES
+        )
+
+    def _perform(self, request: Request | BadLine, line: bytes) -> None:
+        if isinstance(request, BadLine):
+            self._refuse(request, request.ack, request.cid)
+            return
+        server = self.server
+        command = server.commands[type(request)]
+        sender = self.sender
+        try:
+            if sender is None and command.login:
+                raise ChatError(Code.LOGIN_FIRST)
+            if self.level < command.level:
+                raise ChatError(Code.UNKNOWN_MSGID, "log in with proto 2 for this")
+            self.line = line
+            result = command.rule(self, request)
+        except ChatError as error:
+            self._refuse(error, MSGIDS[type(request)], request.cid or None)
+            return
+        except Exception:
+            self._fail(request)
+            return
+        if result is None:
+            if sender is not None and (sender.unanswered >= server.settings.unanswered_per_sender):
+                self._hold_for_answers(sender)
+        elif isinstance(result, Mapping):
+            self._answer(request, result, self.level)
+        else:
+            self._holds |= BUSY
+            server.spawn(self._finish(request, result, self.level))
+
+    async def _finish(
+        self, request: Request, result: Awaitable[Mapping[str, Any] | None], level: int
+    ) -> None:
+        try:
+            fields = await result
+        except ChatError as error:
+            self._refuse(error, MSGIDS[type(request)], request.cid or None)
+        except StoreAway:
+            self._refuse(busy(), MSGIDS[type(request)], request.cid or None)
+        except Exception:
+            self._fail(request)
+        else:
+            if fields is not None:
+                self._answer(request, fields, level)
+        self._release(BUSY)
+
+    def _hold_for_answers(self, sender: Sender) -> None:
+        self._holds |= UNANSWERED
+        sender.low_water = self.server.settings.unanswered_per_sender // 2
+        sender.on_low_water = lambda: self._release(UNANSWERED)
+
+    def _release(self, hold: int) -> None:
+        """What the queued requests waited for is there."""
+        self._holds &= ~hold
+        queue = self._queue
+        if queue is not None:
+            while queue and not self._holds and not self.closed:
+                request, line = queue.popleft()
+                self._queued_bytes -= len(line)
+                self._perform(request, line)
+            if not queue:
+                self._queue = None
+        if self._paused and not self._queue_is_full():
+            self._paused = False
+            # Its silence was ours.
+            self.heard_at = self.server.monotonic()
+            self.transport.resume()
+        if self._ending_at is not None:
+            self._end_when_done()
+
+    # Answers and pushes go out
+
+    def answer(self, line: bytes) -> None:
+        """Queue one line for the client; nothing happens when it has gone."""
+        if not self.closed:
+            self.outbox.write(line)
+
+    def _answer(self, request: Request, fields: Mapping[str, Any], level: int) -> None:
+        if level >= 2:
+            self.answer(answer(MSGIDS[type(request)], request.cid or None, fields))
+
+    def _refuse(self, error: ChatError, msgid: int, cid: str | None) -> None:
+        if self.closed:
+            return
+        self.log.info(
+            "{address} user {user}: msgid {msgid} refused, errno {errno} {text}",
+            address=self.address,
+            user=self.sender.id if self.sender else "-",
+            msgid=msgid,
+            errno=int(error.code),
+            text=error.text,
+        )
+        if msgid == MsgId.LOGIN:
+            self.answer(refusal(MsgId.LOGIN_ACK, error))
+        elif msgid == MsgId.REG:
+            self.answer(refusal(MsgId.REG_ACK, error))
+        else:
+            self.answer(refusal(MsgId.ACK, error, ack=msgid, cid=cid))
+        if error.fatal:
+            self.end()
+
+    def _fail(self, request: Request) -> None:
+        kind = type(request)
+        self.log.failure(
+            "{address} user {user}: {request} failed",
+            address=self.address,
+            user=self.sender.id if self.sender else "-",
+            request=kind.__name__,
+        )
+        self._refuse(ChatError(Code.INTERNAL), MSGIDS[kind], request.cid or None)
+
+    def push(self, line: bytes) -> int:
+        """See :meth:`chat.mailbox.Receiver.push`."""
+        return self.outbox.write(line)
+
+    def flush(self) -> None:
+        """Hand over what the kernel takes now."""
+        self.outbox.flush()
+
+    def _taken(self, total: int) -> None:
+        if self.level == 1 and self._mailbox is not None:
+            self._mailbox.written(total)
+        if self._holds & CLOGGED and self.outbox.pending < PENDING_ANSWERS // 2:
+            self._release(CLOGGED)
+
+    # The user comes and goes
+
+    def identify(self, sender: Sender, level: int, roster: Mapping[str, Any]) -> None:
+        """See :meth:`chat.accounts.Me.identify`."""
+        self.sender = sender
+        self.level = level
+        self.nameless = Nameless(sender, self, MsgId.ONE_CHAT)
+        self._roster = roster
+        self._entering = Deferred()
+
+    async def enter(self, mailbox: Mailbox) -> None:
+        """See :meth:`chat.accounts.Me.enter`."""
+        entering = self._entering
+        assert entering is not None
+        mailbox.attach(self)
+        try:
+            await entering
+        finally:
+            self._entering = None
+            self._roster = {}
+        self._mailbox = mailbox
+
+    def welcome(self, backlog: int, waiting: Sequence[Copy]) -> tuple[int, int]:
+        """See :meth:`chat.mailbox.Receiver.welcome`."""
+        sender = self.sender
+        assert sender is not None and self._entering is not None
+        fields: dict[str, Any] = {
+            "msgid": int(MsgId.LOGIN_ACK), "errno": 0, "id": sender.id, "name": sender.name,
+        }  # fmt: skip
+        taken = 0
+        if self.level == 2:
+            fields |= {"proto": 2, "backlog": backlog}
+        else:
+            offline = self._offline_texts(waiting)
+            taken = len(offline)
+            if offline:
+                fields["offlinemsg"] = offline
+        place = self.outbox.write(encode({**fields, **self._roster}))
+        self.log.info(
+            "{address} user {user}: logged in, level {level}, {backlog} waiting",
+            address=self.address, user=sender.id, level=self.level, backlog=backlog,
+        )  # fmt: skip
+        self._entering.callback(None)
+        return taken, place
+
+    def _offline_texts(self, waiting: Sequence[Copy]) -> list[str]:
+        texts = []
+        size = 0
+        for copy in waiting[:OFFLINE_MESSAGES]:
+            text = copy.body.decode()
+            size += len(encode(text)) + 1
+            if size > OFFLINE_BYTES:
+                break
+            texts.append(text)
+        return texts
+
+    def not_welcome(self, error: ChatError) -> None:
+        """See :meth:`chat.mailbox.Receiver.not_welcome`."""
+        if self._entering is not None and not self._entering.called:
+            self._entering.errback(error)
+
+    def forget(self) -> None:
+        """Back to where one logs in."""
+        if self.sender is not None:
+            self.log.info(
+                "{address} user {user}: logged out", address=self.address, user=self.sender.id
+            )
+        self.sender = None
+        self.level = 1
+        self._mailbox = None
+        self._opened_at = self.server.monotonic()
+
+    def answered(self) -> Awaitable[None]:
+        """See :meth:`chat.accounts.Me.answered`."""
+        sender = self.sender
+        if sender is None or sender.unanswered == 0:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        sender.low_water = 0
+        sender.on_low_water = lambda: done.callback(None)
+        return done
+
+    def still_there(self) -> Awaitable[bool]:
+        """See :meth:`chat.delivery.Peer.still_there`."""
+        if self.closed:
+            return succeed(False)
+        if self.level == 1:
+            # It cannot be asked: the kernel's word counts.
+            return succeed(True)
+        asked: Deferred[bool] = Deferred()
+        self._asked.append(asked)
+        if len(self._asked) == 1:
+            self.answer(PING)
+            self.server.call_later(
+                self.server.settings.takeover_seconds, lambda: self._tell_asked(False)
+            )
+        return asked
+
+    def _tell_asked(self, there: bool) -> None:
+        waiting, self._asked = self._asked, []
+        for asked in waiting:
+            asked.callback(there)
+
+    def replaced(self) -> None:
+        """See :meth:`chat.delivery.Peer.replaced`."""
+        taken_over = ChatError(Code.FORBIDDEN, "taken over by another login", fatal=True)
+        self._refuse(taken_over, 0, None)
+
+    # The end
+
+    def end(self) -> None:
+        """Close, after what is queued for the client has been written."""
+        if not self.closed:
+            self._leave()
+            self.transport.close()
+
+    def finished(self) -> None:
+        """The client has shut its writing side: serve what it asked, then close."""
+        self._ending_at = self.server.monotonic()
+        self._end_when_done()
+
+    def _end_when_done(self) -> None:
+        if self._holds or self._queue or self.closed:
+            return
+        sender = self.sender
+        if sender is None or sender.unanswered == 0:
+            self.end()
+        else:
+            sender.low_water = 0
+            sender.on_low_water = self._end_when_done
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._leave()
+        self.outbox.close()
+        self.server.sessions.discard(self)
+
+    def _leave(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._queue = None
+        self._queued_bytes = 0
+        sender = self.sender
+        if sender is not None:
+            self.server.delivery.release(sender.id, self)
+            self.not_welcome(ChatError(Code.BUSY))
+            self.forget()
+        self._tell_asked(False)
+
+    def _abort(self, why: str) -> None:
+        self.log.info(
+            "{address} user {user}: closed, {why}",
+            address=self.address, user=self.sender.id if self.sender else "-", why=why,
+        )  # fmt: skip
+        self._leave()
+        self.transport.abort()
+
+    # Time passes
+
+    def tick(self, now: float) -> None:
+        """Called about once a second: silence and stalls have their bounds."""
+        if self.closed:
+            return
+        settings = self.server.settings
+        outbox = self.outbox
+        if outbox.pending == 0:
+            outbox.progress_at = None
+        elif outbox.progress_at is None:
+            outbox.progress_at = now
+        elif now - outbox.progress_at >= settings.stall_seconds:
+            self._abort("takes nothing of what is written to it")
+            return
+        if self._ending_at is not None and now - self._ending_at >= ENDING_SECONDS:
+            self._abort("has shut its writing side")
+        elif self._paused:
+            self.heard_at = now
+        elif self.sender is None:
+            if not self._holds and now - self._opened_at >= settings.login_seconds:
+                text = f"no login within {settings.login_seconds:g} s"
+                self._refuse(ChatError(Code.LOGIN_FIRST, text, fatal=True), 0, None)
+        elif self.level == 2 and now - self.heard_at >= settings.ping_seconds * (self._pings + 1):
+            if self._pings >= PINGS:
+                self._abort("does not answer pings")
+            else:
+                self._pings += 1
+                self.answer(PING)

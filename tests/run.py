@@ -2,8 +2,8 @@
 
 Lint, types and the tests.  A top-level test module is one job, and so is a package of them; jobs
 run two at a time, except those that need the machine for themselves (:data:`ALONE`), which come
-afterwards, one by one.  What a job says is shown when it fails, and kept in ``_trial_temp_run``.  With
-names, only those jobs run: ``python -m tests.run test_wire faults``.
+afterwards, one by one.  What a job says is shown when it fails, and kept in ``_trial_temp_run``.
+With names, only those jobs run: ``python -m tests.run test_wire faults``.
 
 The last line is ``N passed, N failed``; lint and types count as one check each, and a test that was
 skipped as one that failed.

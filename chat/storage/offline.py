@@ -1,0 +1,92 @@
+"""The table ``offlinemessage``: what waits for its recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+
+from ..model import Census, Kept, KeptKey, Outcome
+from .dialects import Row, Statements, marks
+from .keeping import COLUMNS, TABLE, Keep
+from .sql import Database
+
+_PLACE = ("userid", "stamp", "sender")
+
+RECIPIENTS_A_STATEMENT = 5000
+
+
+class SqlOffline:
+    """See :class:`chat.interfaces.Offline`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def census(self, recipients: Sequence[int]) -> Deferred[dict[int, Census]]:
+        def work(statements: Statements) -> dict[int, Census]:
+            found: dict[int, Census] = {}
+            for start in range(0, len(recipients), RECIPIENTS_A_STATEMENT):
+                some = recipients[start : start + RECIPIENTS_A_STATEMENT]
+                _count(statements, some, found)
+            return found
+
+        return self._database.read("census", work)
+
+    def keep(self, rows: Sequence[Kept]) -> Deferred[list[Outcome]]:
+        def work(statements: Statements) -> list[Outcome]:
+            return Keep(statements, rows).all()
+
+        return self._database.write("keep", work, again=True, own=True)
+
+    def page(
+        self, recipient: int, after: tuple[int, int], rows: int, size: int
+    ) -> Deferred[tuple[list[Kept], bool]]:
+        stamp, sender = after
+
+        def work(statements: Statements) -> tuple[list[Kept], bool]:
+            page: list[Kept] = []
+            room = size
+            for row in statements.each(
+                f"SELECT {COLUMNS} FROM {TABLE} WHERE userid = ? AND stamp >= ?"
+                " AND (stamp > ? OR sender > ?) ORDER BY stamp, sender LIMIT ?",
+                (recipient, stamp, stamp, sender, rows + 1),
+            ):
+                if len(page) == rows or (page and room <= 0):
+                    return page, True
+                page.append(_kept(row))
+                room -= len(page[-1].body)
+            return page, False
+
+        return self._database.read("page", work)
+
+    def forget(self, keys: Sequence[KeptKey]) -> Deferred[None]:
+        # In the order of the index, so that two who delete do not wait for each other in a circle.
+        places = sorted((key.recipient, key.stamp, key.sender) for key in keys)
+
+        def work(statements: Statements) -> None:
+            statements.delete_keys(TABLE, _PLACE, places)
+
+        return self._database.write("forget", work, again=True, own=True)
+
+
+def _count(statements: Statements, ids: Sequence[int], found: dict[int, Census]) -> None:
+    for user_id, sender, waiting in statements.each(
+        "SELECT user.id, offlinemessage.sender, COUNT(offlinemessage.userid) FROM user"
+        " LEFT JOIN offlinemessage ON offlinemessage.userid = user.id"
+        f" WHERE user.id IN ({marks(len(ids))}) GROUP BY user.id, offlinemessage.sender",
+        ids,
+    ):
+        census = found.setdefault(user_id, Census(by_sender={}))
+        if waiting:
+            census.waiting += waiting
+            census.by_sender[sender] = waiting
+    for user_id, blocked in statements.each(
+        f"SELECT userid, blockedid FROM block WHERE userid IN ({marks(len(ids))})", ids
+    ):
+        if user_id in found:
+            found[user_id].blocked |= {blocked}
+
+
+def _kept(row: Row) -> Kept:
+    userid, stamp, sender, cid, given, kind, digest, message = row
+    return Kept(userid, stamp, sender, cid.decode(), bool(given), kind, digest, message)

@@ -1,0 +1,290 @@
+"""Interactions with a database: in threads of their own, repeated where that is safe, bounded.
+
+Over ``twisted.enterprise.adbapi``, whose ``cp_reconnect`` fails one interaction for each thread
+when the connections are gone.  Here each attempt says what it met (:class:`Trouble`), a broken
+connection is thrown away with all others of its age, and the interaction is tried again for
+:data:`PATIENCE` seconds, unless its commit may have happened and must not happen twice.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from twisted.enterprise.adbapi import ConnectionPool
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..errors import StoreAway
+from .dialects import Dialect, Raw, Statements, Trouble
+
+T = TypeVar("T")
+Work = Callable[[Statements], T]
+
+PATIENCE = 3.0
+"""Seconds after its start in which an interaction is tried again."""
+PAUSES = (0.02, 0.1, 0.3, 0.6, 1.0)
+"""Seconds before each further attempt, more or less."""
+CLOSING_WAIT = 3.0
+"""Seconds for what is under way when the database is closed; a server that hangs may take more."""
+
+_REPEATED = frozenset({Trouble.AGAIN, Trouble.LOST})
+
+
+class _Stumble(Exception):
+    """An attempt came to nothing, by the database's doing."""
+
+    def __init__(self, text: str, trouble: Trouble, *, unknown: bool) -> None:
+        self.trouble = trouble
+        self.unknown = unknown
+        super().__init__(text)
+
+
+@dataclass
+class Figures:
+    """What the interactions of one name came to, for the status page and for tests."""
+
+    count: int = 0
+    seconds: float = 0.0
+    repeats: int = 0
+    failures: int = 0
+
+
+@dataclass
+class _Call(Generic[T]):
+    name: str
+    work: Work[T]
+    writes: bool
+    again: bool
+    """Whether the work may be done twice."""
+    pool: ConnectionPool
+    began: float
+    attempts: int = 0
+    unknown: bool = False
+    """Whether an attempt's commit may have happened."""
+
+
+class _Session:
+    """What an attempt gets from the pool: this thread's connection, when it asks for it.
+
+    Transactions are begun and ended by the attempt itself, so what the pool does about them before
+    and after is nothing.
+    """
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+
+    def commit(self) -> None:
+        """Done by the attempt."""
+
+    def rollback(self) -> None:
+        """Done by the attempt."""
+
+    def raw(self) -> Raw:
+        """The connection of this thread; made, if there is none."""
+        return self._pool.connect()  # type: ignore[no-untyped-call]
+
+    def discard(self) -> None:
+        """Close the connection of this thread."""
+        raw = self._pool.connections.get(self._pool.threadID())
+        if raw is not None:
+            self._pool.disconnect(raw)  # type: ignore[no-untyped-call]
+
+
+class _Pool(ConnectionPool):
+    connectionFactory = _Session  # noqa: N815
+
+    def start(self) -> None:
+        # A thread that waits for a server that hangs must not hold up the end of the process.
+        self.threadpool.threadFactory = _daemon
+        super().start()  # type: ignore[no-untyped-call]
+
+
+class Database:
+    """One database and its threads: the named interactions of :meth:`read` and :meth:`write`.
+
+    :param own: how many connections :meth:`write` has for work that asks for its ``own``.
+    """
+
+    _log = Logger()
+
+    def __init__(self, dialect: Dialect, reactor: Any, *, own: int = 0) -> None:
+        self.dialect = dialect
+        self.figures: dict[str, Figures] = {}
+        self._reactor = reactor
+        self._pool = self._threads("chat-store", dialect.threads)
+        self._own = self._threads("chat-writer", own) if own else self._pool
+        self._closed = False
+        self._under_way = 0
+        self._idle: Deferred[None] | None = None
+        # What the threads know of the server together.
+        self._age = 0
+        self._ages: dict[int, int] = {}
+        self._down = False
+        self._looking = threading.Lock()
+
+    def _threads(self, name: str, count: int) -> ConnectionPool:
+        return _Pool(
+            self.dialect.module,
+            cp_min=count,
+            cp_max=count,
+            cp_name=name,
+            cp_openfun=self.dialect.prepare,
+            cp_reactor=self._reactor,
+            **self.dialect.arguments(),
+        )
+
+    # -- in the reactor's thread
+
+    def read(self, name: str, work: Work[T]) -> Deferred[T]:
+        """Statements that change nothing, without a transaction around them.
+
+        :raises StoreAway: ``unknown`` is False.
+        """
+        return self._start(_Call(name, work, False, True, self._pool, monotonic()))
+
+    def write(
+        self, name: str, work: Work[T], *, again: bool = False, own: bool = False
+    ) -> Deferred[T]:
+        """Statements in one transaction, committed when ``work`` returns and undone when it raises.
+
+        :param again: the work may be done twice; otherwise it is not done again once its commit
+            may have happened.
+        :raises StoreAway: ``unknown`` where a commit may have happened.
+        """
+        pool = self._own if own else self._pool
+        return self._start(_Call(name, work, True, again, pool, monotonic()))
+
+    def _start(self, call: _Call[T]) -> Deferred[T]:
+        if self._closed:
+            return fail(StoreAway("the store is closed", unknown=False))
+        self._under_way += 1
+        return self._attempt(call).addBoth(self._ended, call)
+
+    def _attempt(self, call: _Call[T]) -> Deferred[T]:
+        call.attempts += 1
+        attempt: Deferred[T] = call.pool.runWithConnection(self._try, call)  # type: ignore[no-untyped-call]
+        return attempt.addErrback(self._stumbled, call)
+
+    def _stumbled(self, failure: Failure, call: _Call[T]) -> Any:
+        stumble = failure.check(_Stumble) and failure.value
+        if not isinstance(stumble, _Stumble):
+            return failure
+        call.unknown = call.unknown or stumble.unknown
+        if (
+            stumble.trouble in _REPEATED
+            and call.attempts <= len(PAUSES)
+            and monotonic() - call.began < PATIENCE
+            and (call.again or not call.unknown)
+        ):
+            pause = PAUSES[call.attempts - 1] * random.uniform(0.5, 1.0)  # noqa: S311
+            return deferLater(self._reactor, pause, self._attempt, call)
+        self._log.warn("{name}: {text}", name=call.name, text=str(stumble))
+        return Failure(StoreAway(str(stumble), unknown=call.unknown))
+
+    def _ended(self, result: Any, call: _Call[T]) -> Any:
+        figures = self.figures.setdefault(call.name, Figures())
+        figures.count += 1
+        figures.seconds += monotonic() - call.began
+        figures.repeats += call.attempts - 1
+        figures.failures += isinstance(result, Failure) and result.check(StoreAway) is not None
+        self._under_way -= 1
+        if not self._under_way and self._idle is not None:
+            self._idle.callback(None)
+        return result
+
+    async def close(self) -> None:
+        """Wait for what is under way, :data:`CLOSING_WAIT` seconds at most, and end."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._under_way:
+            self._idle = Deferred()
+            self._idle.addTimeout(CLOSING_WAIT, self._reactor)
+            with suppress(TimeoutError):
+                await self._idle
+        hung = self._under_way > 0
+        for pool in {self._pool, self._own}:
+            if hung and pool.running:
+                # Its threads are waited for when it is closed: leave them to the process's end.
+                self._reactor.removeSystemEventTrigger(pool.shutdownID)
+                pool.shutdownID = None
+            else:
+                pool.close()  # type: ignore[no-untyped-call]
+
+    # -- in the threads
+
+    def _try(self, session: _Session, call: _Call[T]) -> T:
+        """One attempt: a transaction, whole or not at all."""
+        try:
+            raw = self._connection(session)
+        except (self.dialect.error, OSError) as error:
+            raise self._lost(session, error, unknown=False) from None
+        committing = False
+        try:
+            statements = Statements(self.dialect, raw)
+            if call.writes:
+                statements.run(self.dialect.begin)
+            result = call.work(statements)
+            if call.writes:
+                committing = True
+                statements.run("COMMIT")
+            return result
+        except BaseException as error:
+            trouble = self.dialect.trouble(error)
+            if trouble is Trouble.LOST:
+                raise self._lost(session, error, unknown=committing) from None
+            if call.writes:
+                self._undo(session, raw)
+            if trouble in (Trouble.AGAIN, Trouble.AWAY):
+                raise _Stumble(_text(error), trouble, unknown=False) from None
+            raise
+
+    def _connection(self, session: _Session) -> Raw:
+        thread = threading.get_ident()
+        if self._ages.get(thread) != self._age:
+            session.discard()
+            # While the server is down, one thread at a time looks whether it is back; the others
+            # must not wait with it.
+            looking = self._down
+            if looking and not self._looking.acquire(blocking=False):
+                raise ConnectionError("the database is away")
+            try:
+                age = self._age
+                session.raw()
+                self._ages[thread] = age
+                self._down = False
+            finally:
+                if looking:
+                    self._looking.release()
+        return session.raw()
+
+    def _lost(self, session: _Session, error: BaseException, *, unknown: bool) -> _Stumble:
+        """Throw this connection away; the others of its age are no better."""
+        if self._ages.pop(threading.get_ident(), None) == self._age:
+            self._age += 1
+        self._down = True
+        session.discard()
+        return _Stumble(_text(error), Trouble.LOST, unknown=unknown)
+
+    def _undo(self, session: _Session, raw: Raw) -> None:
+        try:
+            raw.rollback()
+        except self.dialect.error:
+            self._ages.pop(threading.get_ident(), None)
+            session.discard()
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(part) for part in error.args) or type(error).__name__
+
+
+def _daemon(*args: Any, **kwargs: Any) -> threading.Thread:
+    return threading.Thread(*args, daemon=True, **kwargs)

@@ -1,0 +1,53 @@
+"""The store over a SQL database: its parts, and its life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import time
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.threads import deferToThread
+
+from . import schema
+from .dialects import Dialect, Statements
+from .offline import SqlOffline
+from .sql import Database
+from .users import SqlUsers
+
+
+class SqlStore:
+    """See :class:`chat.interfaces.Store`.
+
+    :param now: seconds since the epoch, for what the store dates itself.
+    """
+
+    def __init__(self, dialect: Dialect, reactor: Any, now: Callable[[], float] = time) -> None:
+        self._dialect = dialect
+        # With several threads, waiting messages have a connection of their own, so that nothing
+        # else delays them.
+        self.database = Database(dialect, reactor, own=1 if dialect.threads > 1 else 0)
+        self.users = SqlUsers(self.database)
+        self.offline = SqlOffline(self.database)
+
+    def open(self) -> Deferred[None]:
+        return deferToThread(self._open)
+
+    def _open(self) -> None:
+        raw = self._dialect.connect(patient=True)
+        try:
+            schema.upgrade(self._dialect, raw)
+        finally:
+            raw.close()
+
+    def close(self) -> Deferred[None]:
+        return ensureDeferred(self.database.close())
+
+    def ping(self) -> Deferred[None]:
+        def work(statements: Statements) -> None:
+            statements.row("SELECT 1")
+
+        return self.database.read("ping", work)
+
+    def describe(self) -> str:
+        return self._dialect.place

@@ -1,0 +1,94 @@
+"""The table ``user``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.internet.defer import Deferred
+
+from ..errors import NameTaken
+from ..model import Account, User
+from .dialects import Row, Statements, Trouble, marks
+from .sql import Database
+
+IDS_A_STATEMENT = 1000
+
+ACCOUNT = """
+    user.id, user.name, user.password, user.disabled,
+    (SELECT MAX(stamp) FROM offlinemessage WHERE sender = user.id)
+"""
+
+
+def account_of(row: Row) -> Account:
+    """From the columns of :data:`ACCOUNT`."""
+    user_id, name, password, disabled, last_stamp = row
+    return Account(user_id, name, password, last_stamp or 0, bool(disabled))
+
+
+class SqlUsers:
+    """See :class:`chat.interfaces.Users`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def register(self, name: str, name_key: str, password: str) -> Deferred[int]:
+        def work(statements: Statements) -> int:
+            try:
+                return statements.insert(
+                    "INSERT INTO user (name, name_key, password) VALUES (?, ?, ?)",
+                    (name, name_key.encode(), password),
+                )
+            except statements.dialect.error as error:
+                if statements.dialect.trouble(error) is Trouble.DUPLICATE:
+                    raise NameTaken(name_key) from None
+                raise
+
+        return self._database.write("register", work)
+
+    def account(self, user_id: int) -> Deferred[Account | None]:
+        def work(statements: Statements) -> Account | None:
+            row = statements.row(f"SELECT {ACCOUNT} FROM user WHERE id = ?", (user_id,))
+            return account_of(row) if row else None
+
+        return self._database.read("account", work)
+
+    def user(self, user_id: int) -> Deferred[User | None]:
+        return self._one("SELECT id, name FROM user WHERE id = ?", user_id)
+
+    def find(self, name_key: str) -> Deferred[User | None]:
+        return self._one("SELECT id, name FROM user WHERE name_key = ?", name_key.encode())
+
+    def _one(self, sql: str, key: int | bytes) -> Deferred[User | None]:
+        def work(statements: Statements) -> User | None:
+            row = statements.row(sql, (key,))
+            return User(*row) if row else None
+
+        return self._database.read("user", work)
+
+    def set_states(self, states: Mapping[int, bool]) -> Deferred[None]:
+        online = sorted(user_id for user_id, here in states.items() if here)
+        offline = sorted(user_id for user_id, here in states.items() if not here)
+
+        def work(statements: Statements) -> None:
+            for state, ids in (("online", online), ("offline", offline)):
+                for start in range(0, len(ids), IDS_A_STATEMENT):
+                    some = ids[start : start + IDS_A_STATEMENT]
+                    statements.change(
+                        f"UPDATE user SET state = ? WHERE id IN ({marks(len(some))})",
+                        (state, *some),
+                    )
+
+        return self._database.write("states", work, again=True)
+
+    def reset_states(self) -> Deferred[None]:
+        def work(statements: Statements) -> None:
+            statements.change("UPDATE user SET state = 'offline' WHERE state = 'online'")
+
+        return self._database.write("states", work, again=True)
+
+    def set_password(self, user_id: int, password: str) -> Deferred[None]:
+        def work(statements: Statements) -> None:
+            statements.change("UPDATE user SET password = ? WHERE id = ?", (password, user_id))
+            statements.change("DELETE FROM token WHERE userid = ?", (user_id,))
+
+        return self._database.write("password", work, again=True)

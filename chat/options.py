@@ -56,7 +56,7 @@ class Setting(msgspec.Struct, frozen=True):
         if self.unit == "":
             return "1 or 0"
         if self.meta.ge is None:
-            return self.unit
+            return "given"
         kind = "a whole number" if get_args(self.type)[0] is int else "a number"
         return f"{kind}, {self._bounds()}"
 

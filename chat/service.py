@@ -22,6 +22,7 @@ from .accounts import Accounts
 from .commands import table
 from .config import Settings
 from .delivery import Delivery
+from .errors import BadStart
 from .interfaces import Store
 from .outbox import Turn
 from .passwords import Passwords
@@ -140,6 +141,8 @@ class ChatService(Service):
         self.server = Server(settings, self.store, reactor)
         self.factory = ChatFactory(self.server, self.server.turn)
         self.ports = Ports(reactor, settings.listen, self.factory)
+        self.failed = False
+        """Whether it ends because it could not start."""
         self.started: Deferred[None] = succeed(None)
         """When the server lets clients in."""
 
@@ -170,7 +173,11 @@ class ChatService(Service):
         self.log.info("data: {store}", store=self.store.describe())
 
     def _cannot_start(self, failure: Failure) -> None:
-        self.log.failure("cannot start", failure)
+        self.failed = True
+        if failure.check(BadStart) is None:
+            self.log.failure("cannot start", failure)
+        else:
+            self.log.critical("cannot start: {reason}", reason=failure.getErrorMessage())
         self.reactor.stop()
 
     def stopService(self) -> Deferred[None]:

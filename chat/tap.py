@@ -7,6 +7,7 @@ ports, and twistd goes into the background after it.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from . import __version__, storage
 from .config import Settings
 from .errors import BadStart
 from .options import SETTINGS, from_environment, manual, settings_from
-from .service import make_service
+from .service import ChatService, make_service
 
 _SYNOPSIS = """\
 Usage: twistd [twistd's options] chat [options]
@@ -37,8 +38,7 @@ what is written to somebody who is away waits in a database.
 
 Every option can also be given as an environment variable: --max-line 4096 is CHAT_MAX_LINE=4096,
 --no-limits is CHAT_NO_LIMITS=1. An option beats its variable. Options of twistd itself (where the
-log goes, what user it runs as) are listed by twistd --help.
-"""
+log goes, what user it runs as) are listed by twistd --help."""
 
 
 class Options(UsageOptions):
@@ -106,7 +106,15 @@ def makeService(options: Options) -> IService:
         service.privilegedStartService()
     except BadStart as error:
         raise _ending(error) from error
+    # twistd ends with status 0 whatever its service thinks of it.
+    atexit.register(_end_with_status, service)
     return service
+
+
+def _end_with_status(service: ChatService) -> None:
+    if service.failed:
+        sys.stdout.flush()
+        os._exit(1)
 
 
 def _ending(error: Exception) -> SystemExit:

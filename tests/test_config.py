@@ -91,7 +91,7 @@ class TextTests(SynchronousTestCase):
             ("login_seconds", "nan", "--login-seconds nan: must be a number, 0.01 to 3600"),
             ("mailbox_messages", "0", "--mailbox-messages 0: must be a whole number, at least 1"),
             ("no_limits", "maybe", "--no-limits maybe: must be 1 or 0"),
-            ("database", "", "--database : must be URL"),
+            ("database", "", "--database : must be given"),
         ):
             error = self.assertRaises(ValueError, settings_from, {name: text})
             self.assertEqual(str(error), expected)

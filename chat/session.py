@@ -343,8 +343,8 @@ class Session:
                 fields["offlinemsg"] = offline
         place = self.outbox.write(encode({**fields, **self._roster}))
         self.log.info(
-            "{address} user {user}: logged in, level {level}, {backlog} waiting",
-            address=self.address, user=sender.id, level=self.level, backlog=backlog,
+            "{address} user {user}: logged in, level {proto}, {backlog} waiting",
+            address=self.address, user=sender.id, proto=self.level, backlog=backlog,
         )  # fmt: skip
         self._entering.callback(None)
         return taken, place

@@ -160,7 +160,7 @@ class Mailbox:
     """What is under way to one user."""
 
     __slots__ = (
-        "_asked_census", "_attaching", "_cursor", "_fetching", "_held_since", "_login", "_retry_at",
+        "_asked_census", "_attaching", "_cursor", "_fetching", "_held_since", "_just_forgotten", "_login", "_retry_at",
         "_rewind", "_rows", "_seq", "_settings", "_shelf", "_stale", "_unpushed_writing", "_unsure",
         "_waiting", "_waiting_bytes", "_window", "_window_bytes", "_writing", "blocked",
         "by_sender", "known", "phase", "receiver", "stored", "user_id",
@@ -191,6 +191,7 @@ class Mailbox:
         self._login = 0
         self._cursor = (0, 0)
         self._fetching = False
+        self._just_forgotten: list[Copy] = []
         self._stale = False
         """Something was kept since the last page was asked for."""
         self._rewind = False
@@ -387,8 +388,7 @@ class Mailbox:
 
     def _unwritten(self, copy: Copy) -> None:
         copy.row = Row.NONE
-        if self._rows.get(copy.name) is copy:
-            del self._rows[copy.name]
+        self._leave_rows(copy)
 
     def _uncount(self, sender: int) -> None:
         count = self.by_sender.get(sender, 0) - 1
@@ -416,23 +416,36 @@ class Mailbox:
     def forgotten(self, copies: Sequence[Copy], done: bool) -> None:
         """The rows are deleted, or (not ``done``) will be shown again at the next login."""
         for copy in copies:
-            if self._rows.get(copy.name) is copy:
-                del self._rows[copy.name]
+            if self._fetching:
+                # The page that is on its way may have been read before the deletion.
+                self._just_forgotten.append(copy)
+            else:
+                self._leave_rows(copy)
             if done and copy.row is Row.KEPT:
                 self.stored = max(0, self.stored - 1)
                 self._uncount(copy.sender)
         self._unsure = self._unsure or not done
 
+    def _leave_rows(self, copy: Copy) -> None:
+        if self._rows.get(copy.name) is copy:
+            del self._rows[copy.name]
+
+    def _fetched(self) -> None:
+        self._fetching = False
+        for copy in self._just_forgotten:
+            self._leave_rows(copy)
+        self._just_forgotten.clear()
+
     def page(self, login: int, rows: Sequence[Kept], more: bool, now: float) -> None:
         """A page of what waits, asked for during this ``login``."""
         if login != self._login:
             return
-        self._fetching = False
         fresh = []
         for row in rows:
             self._cursor = (row.stamp, row.sender)
             if (row.sender, row.cid) not in self._rows:
                 fresh.append(Copy.from_row(row, now))
+        self._fetched()
         if self.phase is Phase.GREETING:
             self._greet(fresh)
             self.phase = Phase.DRAINING
@@ -448,7 +461,7 @@ class Mailbox:
         """The store could not be reached."""
         if login != self._login:
             return
-        self._fetching = False
+        self._fetched()
         if self.phase is Phase.GREETING:
             self._fail_login(busy())
         else:
@@ -631,7 +644,7 @@ class Mailbox:
         """The connection has ended, or its user has logged out: what is unanswered is stored."""
         self.receiver = None
         self._login += 1
-        self._fetching = False
+        self._fetched()
         self._attaching = False
         self._held_since = now
         was_live = self.phase is Phase.LIVE

@@ -1,7 +1,7 @@
 """Password hashes, computed beside the event loop.
 
 Argon2id with 19 MiB, two passes and one lane (OWASP's recommendation for servers); about 20 ms of
-a core each, in threads of its own at the lowest priority, so that a storm of logins takes no turn
+a core each, in threads of its own at a low priority, so that a storm of logins takes no turn
 from those who chat.
 """
 
@@ -24,6 +24,9 @@ from .errors import ChatError, Code
 
 MEMORY_KIB = 19 * 1024
 PASSES = 2
+NICENESS = 10
+"""A tenth of the event loop's share where both want a core.  Not 19: beside a busy neighbour on the
+machine logins would stand still, and so would the loop while such a thread holds Python's lock."""
 
 _SALT_BYTES = 16
 _HASH_BYTES = 32
@@ -157,9 +160,9 @@ class Passwords:
 
 
 def _give_way() -> None:
-    """Let this thread run when nothing else wants to (on Linux priorities are a thread's own)."""
+    """Let the event loop's thread go first (on Linux priorities are a thread's own)."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _encoded(password: str) -> bytes:

@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
 from chat.errors import ChatError, Code
-from chat.passwords import MEMORY_KIB, PASSES, Passwords
+from chat.passwords import MEMORY_KIB, NICENESS, PASSES, Passwords
 
 
 class HashTests(TestCase):
@@ -221,5 +221,5 @@ class QueueTests(TestCase):
             lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         )
         self.hand.deliver(1)
-        self.assertEqual(self.successResultOf(nice), 19)
-        self.assertLess(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), 19)
+        self.assertEqual(self.successResultOf(nice), NICENESS)
+        self.assertLess(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), NICENESS)

@@ -162,7 +162,9 @@ class Passwords:
 def _give_way() -> None:
     """Let the event loop's thread go first (on Linux priorities are a thread's own)."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        nice = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, nice + NICENESS))
 
 
 def _encoded(password: str) -> bytes:

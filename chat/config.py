@@ -73,6 +73,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         " haproxy:tcp: ...). May be given several times; in the environment several are separated"
         " by spaces.")] = ("tcp:6000:interface=127.0.0.1",)
 
+    web: Annotated[str, _words(BASICS, "ENDPOINT",
+        "Where the page for browsers is, with WebSocket below it at /ws; none: nowhere. When its"
+        " port is taken, the default one is left out.")] = "tcp:8080:interface=127.0.0.1"
+
+    web_origin: Annotated[tuple[str, ...], _words(BASICS, "ORIGIN",
+        "Pages from here (https://chat.example) may connect too, beside those from the host that"
+        " the request names. May be given several times.")] = ()
+
     database: Annotated[str, _words(BASICS, "URL",
         "Where the data are: sqlite:PATH (a relative one is found from where twistd is started),"
         " mysql://USER:PASSWORD@HOST:PORT/NAME (?unix_socket=PATH), or memory: (gone at the end)."

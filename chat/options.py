@@ -65,7 +65,7 @@ class Setting(msgspec.Struct, frozen=True):
         notes = []
         if self.meta.ge is not None:
             notes.append(self._bounds())
-        if self.unit and self.default is not None:
+        if self.unit and self.default not in (None, ()):
             shown = " ".join(self.default) if self.many else self.default
             notes.append(f"default {shown:g}" if isinstance(shown, float) else f"default {shown}")
         text = f"{self.meta.description} [{', '.join(notes)}]" if notes else self.meta.description

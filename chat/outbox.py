@@ -221,11 +221,16 @@ class TransportOutbox(Outbox):
         self.close()
 
 
-def outbox_for(turn: Turn, transport: Any) -> Outbox:
-    """The fastest outbox that this transport allows."""
+def outbox_for(
+    turn: Turn,
+    transport: Any,
+    straight: type[SocketOutbox] = SocketOutbox,
+    buffered: type[TransportOutbox] = TransportOutbox,
+) -> Outbox:
+    """The fastest outbox that this transport allows, of these two kinds."""
     while isinstance(transport, HAProxyProtocolWrapper):
         # It passes writes on as they are.
         transport = transport.transport
     if isinstance(transport, tcp.Connection) and not getattr(transport, "TLS", False):
-        return SocketOutbox(turn, transport)
-    return TransportOutbox(turn, transport)
+        return straight(turn, transport)
+    return buffered(turn, transport)

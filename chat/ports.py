@@ -27,12 +27,20 @@ class Ports(Service):
     connects waits in the kernel.  Stopping lets nobody in any more and leaves the connections.
 
     :param endpoints: server endpoint strings of Twisted.
+    :param option: what the operator calls them.
     """
 
-    def __init__(self, reactor: Any, endpoints: Sequence[str], factory: IProtocolFactory) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        endpoints: Sequence[str],
+        factory: IProtocolFactory,
+        option: str = "--listen",
+    ) -> None:
         self._reactor = reactor
         self._endpoints = endpoints
         self._factory = factory
+        self._option = option
         self._ports: list[Any] = []
 
     def bind(self) -> None:
@@ -77,9 +85,9 @@ class Ports(Service):
         except (
             Exception
         ) as error:  # whatever a parser of endpoints, its files and its plugins raise
-            raise BadStart(f"--listen {text}: {_reason(error)}") from error
+            raise BadStart(f"{self._option} {text}: {_reason(error)}") from error
         if not outcome:
-            raise BadStart(f"--listen {text}: this kind of endpoint is not ready at once")
+            raise BadStart(f"{self._option} {text}: this kind of endpoint is not ready at once")
         port = outcome[0]
         if isinstance(port, Failure):
             raise BadStart(f"cannot listen on {text}: {_reason(port.value)}") from port.value

@@ -25,6 +25,7 @@ from .delivery import Delivery
 from .errors import BadStart
 from .interfaces import Store
 from .outbox import Turn
+from .page import page_site
 from .passwords import Passwords
 from .ports import Ports
 from .session import Session
@@ -35,6 +36,8 @@ from .tcp import ChatFactory
 
 TICK_SECONDS = 0.25
 SWEEP_SECONDS = 1.0
+
+DEFAULT_WEB = Settings().web
 
 
 class ReactorClock:
@@ -141,6 +144,9 @@ class ChatService(Service):
         self.server = Server(settings, self.store, reactor)
         self.factory = ChatFactory(self.server, self.server.turn)
         self.ports = Ports(reactor, settings.listen, self.factory)
+        self.site = page_site(self.server, self.server.turn, settings.web_origin)
+        endpoints = () if settings.web == "none" else (settings.web,)
+        self.web = Ports(reactor, endpoints, self.site, "--web")
         self.failed = False
         """Whether it ends because it could not start."""
         self.started: Deferred[None] = succeed(None)
@@ -153,6 +159,14 @@ class ChatService(Service):
         """
         super().privilegedStartService()
         self.ports.privilegedStartService()
+        try:
+            self.web.privilegedStartService()
+        except BadStart as error:
+            if self.settings.web != DEFAULT_WEB:
+                raise
+            # Nobody has asked for it, and a second server on a machine is no mistake.
+            self.log.warn("no page for browsers: {reason}; see --web", reason=error)
+            self.web = Ports(self.reactor, (), self.site)
 
     def startService(self) -> None:
         """Serve."""
@@ -164,12 +178,15 @@ class ChatService(Service):
     async def _start(self) -> None:
         await self.store.open()
         await self.store.users.reset_states()
-        self.ports.bind()
-        self.ports.startService()
-        self.ports.open()
+        for ports in (self.ports, self.web):
+            ports.bind()
+            ports.startService()
+            ports.open()
         self.log.info("chat {version} is here", version=__version__)
         for address in self.ports.addresses():
             self.log.info("listening on {address}", address=_text(address))
+        for address in self.web.addresses():
+            self.log.info("the page is at {address}", address=_text(address))
         self.log.info("data: {store}", store=self.store.describe())
 
     def _cannot_start(self, failure: Failure) -> None:
@@ -188,6 +205,7 @@ class ChatService(Service):
     async def _stop(self) -> None:
         self.log.info("stopping")
         await self.ports.stopService()
+        await self.web.stopService()
         await self.server.stop()
         self.log.info("stopped")
 

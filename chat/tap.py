@@ -30,7 +30,8 @@ A chat server: one JSON object a line over TCP. Users register, log in, and writ
 what is written to somebody who is away waits in a database.
 
   twistd -n chat
-      stays in the foreground, listens on 127.0.0.1 port 6000, keeps its data in ./chat.sqlite
+      stays in the foreground, listens on 127.0.0.1 port 6000, has a page for browsers at
+      http://127.0.0.1:8080, keeps its data in ./chat.sqlite
   twistd --pidfile=/run/chat.pid --logfile=/var/log/chat.log chat --listen tcp:6000
       goes into the background, for everybody who can reach the machine
   CHAT_DATABASE=mysql://chat:secret@127.0.0.1:3306/chat twistd -n chat
@@ -62,10 +63,15 @@ class Options(UsageOptions):
     def __init__(self) -> None:
         super().__init__()
         self._listen: list[str] = []
+        self._web_origin: list[str] = []
 
     def opt_listen(self, endpoint: str) -> None:
         """Take one more endpoint."""
         self._listen.append(endpoint)
+
+    def opt_web_origin(self, origin: str) -> None:
+        """Take one more origin."""
+        self._web_origin.append(origin)
 
     def opt_version(self) -> None:
         """Print the version and leave."""
@@ -85,6 +91,8 @@ class Options(UsageOptions):
                 given[name] = value
         if self._listen:
             given["listen"] = self._listen
+        if self._web_origin:
+            given["web_origin"] = self._web_origin
         try:
             self.settings = settings_from(from_environment(os.environ) | given)
         except ValueError as error:

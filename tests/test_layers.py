@@ -68,7 +68,7 @@ ROOMS = (
     ),
     Room(
         "transports",
-        ("tcp", "websocket", "original", "link", "frames", "ports"),
+        ("tcp", "websocket", "original", "link", "frames", "page", "ports"),
         ("twisted", "zope.interface"),
         ("vocabulary", "bounds", "rules", "commands", "conversations"),
     ),

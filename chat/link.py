@@ -1,0 +1,127 @@
+"""What every transport does for its session: hold a client back, and end a connection in order."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IDelayedCall
+
+from .outbox import Outbox
+from .session import Server
+
+DRAIN_SECONDS = 2.0
+"""How long a client that is being closed may go on writing before it is cut off."""
+
+KEEPALIVE = {
+    "TCP_KEEPIDLE": 20,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 30_000,
+}
+"""A level 1 client cannot be asked whether it is there, so the kernel is (seconds; the last one
+milliseconds)."""
+
+
+def innermost(transport: Any) -> Any:
+    """The transport at the socket, below TLS and whatever else wraps it."""
+    while (inner := getattr(transport, "transport", None)) is not None:
+        transport = inner
+    return transport
+
+
+def set_keepalive(transport: Any) -> None:
+    """Have the kernel find out about dead clients; nothing happens where it cannot."""
+    bottom = innermost(transport)
+    if not isinstance(bottom, tcp.Connection):
+        return
+    sock = bottom.socket
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for name, value in KEEPALIVE.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def describe_peer(transport: Any) -> str:
+    """The client's address, for the log."""
+    peer = transport.getPeer()
+    host, port = getattr(peer, "host", None), getattr(peer, "port", None)
+    return f"{host}:{port}" if host is not None else type(peer).__name__
+
+
+class Link:
+    """One connection below a session; implements :class:`chat.session.Transport`.
+
+    A transport derives from it, sets the attributes, and says with :meth:`_go_on` and
+    :meth:`_drop_input` what becomes of what has been read.
+    """
+
+    server: Server
+    transport: Any
+    outbox: Outbox
+    paused = False
+    closing: IDelayedCall | None = None
+    """While the last bytes leave: what comes now is thrown away."""
+    reading = True
+    """False when the client has shut its writing side."""
+    _shut = False
+
+    def _go_on(self) -> None:
+        """Work off what was read before the pause."""
+        raise NotImplementedError
+
+    def _drop_input(self) -> None:
+        """Forget what was read, as the connection ends."""
+        raise NotImplementedError
+
+    def pause(self) -> None:
+        """Do not read."""
+        self.paused = True
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on, with what was read before first."""
+        if self.closing is None:
+            self.paused = False
+            self.transport.resumeProducing()
+            self.server.call_later(0, self._resumed)
+
+    def _resumed(self) -> None:
+        if not self.paused and self.closing is None:
+            self._go_on()
+
+    def close(self) -> None:
+        """Write the rest, shut the writing side, read on for a moment."""
+        if self.closing is not None:
+            return
+        self.closing = self.server.call_later(DRAIN_SECONDS, self.abort)
+        self._drop_input()
+        if self.paused:
+            self.transport.resumeProducing()
+        outbox = self.outbox
+        outbox.on_taken = self._shut_when_written
+        outbox.flush()
+        self._shut_when_written(outbox.taken)
+
+    def _shut_when_written(self, taken: int) -> None:
+        if self.outbox.pending or self._shut:
+            return
+        self._shut = True
+        if self.reading and isinstance(self.transport, tcp.Connection):
+            self.transport.loseWriteConnection()
+        else:
+            self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """End at once."""
+        self.transport.abortConnection()
+
+    def gone(self) -> None:
+        """The connection is lost: nothing has to be ended any more."""
+        if self.closing is not None and self.closing.active():
+            self.closing.cancel()

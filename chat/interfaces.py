@@ -65,10 +65,14 @@ class Users(Protocol):
     def set_password(self, user_id: int, password: str) -> Awaitable[None]:
         """Put another hash in place; all the user's tokens are gone with the old one."""
 
-    def delete(self, user_id: int) -> Awaitable[None]:
+    def delete(self, user_id: int) -> Awaitable[dict[str, int]]:
         """The user, and all rows that are about the user: friends, requests, blocks, memberships,
         waiting messages, tokens.  Groups that the user created go to their oldest other member, or
-        are gone when there is none.  History lines stay with those the user talked to."""
+        are gone when there is none.  History lines stay with those the user talked to.
+
+        How many ``groups`` (memberships), ``friends``, ``requests``, ``blocks``, ``messages`` and
+        ``tokens`` of the user's own were deleted.
+        """
 
 
 class Offline(Protocol):

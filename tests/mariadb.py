@@ -53,6 +53,7 @@ class MariaDB:
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
+        self._shared: str | None = None
         self._as = ["--user=root"] if os.geteuid() == 0 else []
         made = subprocess.run(
             [
@@ -71,8 +72,8 @@ class MariaDB:
         if made.returncode:
             raise RuntimeError(made.stdout.decode(errors="replace"))
         self.start()
-        self.ask(f"CREATE USER '{USER}'@'%%' IDENTIFIED BY %s", PASSWORD)
-        self.ask(f"GRANT ALL ON `chat\\_%%`.* TO '{USER}'@'%%'")
+        self.ask(f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'")
+        self.ask(f"GRANT ALL ON `chat\\_%`.* TO '{USER}'@'%'")
 
     @property
     def pid(self) -> int:
@@ -147,12 +148,12 @@ class MariaDB:
             connect_timeout=5,
         )
 
-    def ask(self, sql: str, *args: object, database: str = "") -> list[tuple[Any, ...]]:
+    def ask(self, sql: str, database: str = "") -> list[tuple[Any, ...]]:
         """One statement with all rights, and its rows."""
         connection = self.root(database)
         try:
             cursor = connection.cursor()
-            cursor.execute(sql, args)
+            cursor.execute(sql)
             return list(cursor.fetchall())
         finally:
             connection.close()
@@ -162,6 +163,17 @@ class MariaDB:
         name = f"chat_{next(self._numbers)}"
         self.ask(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
         return self.url(name, over_socket=over_socket)
+
+    def emptied(self) -> str:
+        """The URL of a database that all who ask here share, one after the other: its tables are
+        there from the second time on, and have no rows.  Much faster than :meth:`fresh`."""
+        if self._shared is None:
+            self._shared = f"chat_{next(self._numbers)}"
+            self.ask(f"CREATE DATABASE `{self._shared}` CHARACTER SET utf8mb4")
+        for (table,) in self.ask("SHOW TABLES", database=self._shared):
+            if table != "schemaversion":
+                self.ask(f"DELETE FROM `{table}`", database=self._shared)
+        return self.url(self._shared)
 
     def url(
         self, name: str, *, user: str = USER, password: str = PASSWORD, over_socket: bool = False

@@ -6,10 +6,15 @@ SQL is written with ``?`` for an argument; it holds no other ``?`` and no ``%``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+T = TypeVar("T")
+
+ROWS_A_STATEMENT = 1000
+BYTES_A_STATEMENT = 1 << 20
 
 Row = tuple[Any, ...]
 Raw = Any
@@ -96,9 +101,7 @@ class Dialect(ABC):
         """The rows that have these keys."""
 
     @abstractmethod
-    def delete_keys(
-        self, cursor: Any, table: str, key: Sequence[str], keys: Sequence[Row]
-    ) -> int:
+    def delete_keys(self, cursor: Any, table: str, key: Sequence[str], keys: Sequence[Row]) -> int:
         """Delete the rows that have these keys; how many there were."""
 
     @abstractmethod
@@ -154,13 +157,16 @@ class Statements:
         self._cursor.execute(self.dialect.translate(sql), args)
         return int(self._cursor.lastrowid)
 
+    def lock(self, table: str, row_id: int) -> bool:
+        """Nobody else changes this row before the commit; False: there is none."""
+        sql = f"SELECT id FROM {table} WHERE id = ?{self.dialect.for_update}"
+        return self.row(sql, (row_id,)) is not None
+
     def run(self, sql: str) -> None:
         """A statement without arguments and rows, as it stands."""
         self._cursor.execute(sql)
 
-    def insert_all(
-        self, table: str, columns: str, rows: Sequence[Row], ending: str = ""
-    ) -> None:
+    def insert_all(self, table: str, columns: str, rows: Sequence[Row], ending: str = "") -> None:
         """See :meth:`Dialect.insert_all`."""
         self.dialect.insert_all(self._cursor, table, columns, rows, ending)
 
@@ -177,6 +183,24 @@ class Statements:
     def delete_oldest(self, table: str, age: str, before: int, limit: int) -> int:
         """See :meth:`Dialect.delete_oldest`."""
         return self.dialect.delete_oldest(self._cursor, table, age, before, limit)
+
+
+def portions(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """What goes into one statement each: servers bound a statement's length.
+
+    :param size: the bytes of an item's greatest value.
+    """
+    some: list[T] = []
+    room = BYTES_A_STATEMENT
+    for item in items:
+        needs = size(item)
+        if some and (len(some) == ROWS_A_STATEMENT or needs > room):
+            yield some
+            some, room = [], BYTES_A_STATEMENT
+        some.append(item)
+        room -= needs
+    if some:
+        yield some
 
 
 def marks(count: int) -> str:

@@ -6,17 +6,14 @@ is there already is judged by its digest, a row that the database does not take 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from ..model import Keeping, Kept, Outcome
-from .dialects import Row, Statements, Trouble
+from .dialects import Row, Statements, Trouble, portions
 from .rows import Name, name_of, repeated, storable
 
 TABLE = "offlinemessage"
 COLUMNS = "userid, stamp, sender, cid, given, kind, digest, message"
-
-ROWS_A_STATEMENT = 1000
-BYTES_A_STATEMENT = 1 << 20
 
 
 class Keep:
@@ -47,7 +44,7 @@ class Keep:
             for number in todo
             if first.setdefault(name_of(self._rows[number]), number) != number
         ]
-        for some in self._portions(first.values()):
+        for some in portions(first.values(), self._size):
             self._insert(some)
         if not twins:
             return []
@@ -59,19 +56,8 @@ class Keep:
         # Where the first one was refused, the next of that name has its own try.
         return [number for number in twins if self._outcomes[number] is None]
 
-    def _portions(self, numbers: Iterable[int]) -> Iterator[list[int]]:
-        """Rows for one statement each: servers bound a statement's length."""
-        some: list[int] = []
-        size = 0
-        for number in numbers:
-            length = len(self._rows[number].body)
-            if some and (len(some) == ROWS_A_STATEMENT or size + length > BYTES_A_STATEMENT):
-                yield some
-                some, size = [], 0
-            some.append(number)
-            size += length
-        if some:
-            yield some
+    def _size(self, number: int) -> int:
+        return len(self._rows[number].body)
 
     def _insert(self, numbers: Sequence[int]) -> None:
         """Rows of different names, in one statement if it can be."""

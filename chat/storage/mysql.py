@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain
 from typing import Any
 
 from ..errors import BadStart
 from .dialects import Dialect, Raw, Row, Statements, Trouble
 from .places import MysqlPlace
-
 
 CONNECT_WAIT = 5
 """Seconds for a connection to be there."""
@@ -48,7 +46,7 @@ _BY_NUMBER = {number: trouble for trouble, numbers in _TROUBLES.items() for numb
 
 def _driver() -> Any:
     try:
-        import MySQLdb  # noqa: PLC0415 - only who uses MySQL needs it
+        import MySQLdb
     except ImportError as error:
         raise BadStart(
             f"--database mysql: needs mysqlclient ({error}); install `twistd-chat[mysql]`"
@@ -144,9 +142,7 @@ class Mysql(Dialect):
             cursor.execute(f"SELECT {columns} FROM ".encode() + wanted)
             yield from cursor.fetchall()
 
-    def delete_keys(
-        self, cursor: Any, table: str, key: Sequence[str], keys: Sequence[Row]
-    ) -> int:
+    def delete_keys(self, cursor: Any, table: str, key: Sequence[str], keys: Sequence[Row]) -> int:
         deleted = 0
         for wanted in _wanted(cursor, table, key, keys):
             deleted += cursor.execute(f"DELETE {table} FROM ".encode() + wanted)
@@ -203,12 +199,14 @@ def _literals(cursor: Any, rows: Sequence[Row]) -> list[bytes]:
     return [one % row for row in zip(*columns, strict=True)]
 
 
-def _wanted(
-    cursor: Any, table: str, key: Sequence[str], keys: Sequence[Row]
-) -> Iterator[bytes]:
+def _wanted(cursor: Any, table: str, key: Sequence[str], keys: Sequence[Row]) -> Iterator[bytes]:
     """The keys as a table, joined to the rows that have them: one look into the index for each.
     As conditions (``IN``, ``OR``) they cost the optimizer more than the work itself."""
-    names = "SELECT " + ",".join(f"NULL AS wanted_{column}" for column in key) + " FROM DUAL WHERE FALSE"
+    names = (
+        "SELECT "
+        + ",".join(f"NULL AS wanted_{column}" for column in key)
+        + " FROM DUAL WHERE FALSE"
+    )
     equal = " AND ".join(f"{column} = wanted_{column}" for column in key)
     ending = f") AS wanted STRAIGHT_JOIN {table} ON {equal}".encode()
     for start in range(0, len(keys), KEYS_A_STATEMENT):

@@ -89,22 +89,28 @@ class _Session:
 
     def raw(self) -> Raw:
         """The connection of this thread; made, if there is none."""
-        return self._pool.connect()  # type: ignore[no-untyped-call]
+        return self._pool.connect()
 
     def discard(self) -> None:
         """Close the connection of this thread."""
         raw = self._pool.connections.get(self._pool.threadID())
         if raw is not None:
-            self._pool.disconnect(raw)  # type: ignore[no-untyped-call]
+            self._pool.disconnect(raw)
+
+
+class _Daemon(threading.Thread):
+    """A thread that waits for a server that hangs does not hold up the end of the process."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs, daemon=True)
 
 
 class _Pool(ConnectionPool):
-    connectionFactory = _Session  # noqa: N815
+    connectionFactory: Any = _Session  # noqa: N815 - the name that Twisted looks for
 
     def start(self) -> None:
-        # A thread that waits for a server that hangs must not hold up the end of the process.
-        self.threadpool.threadFactory = _daemon
-        super().start()  # type: ignore[no-untyped-call]
+        self.threadpool.threadFactory = _Daemon
+        super().start()
 
 
 class Database:
@@ -170,7 +176,7 @@ class Database:
 
     def _attempt(self, call: _Call[T]) -> Deferred[T]:
         call.attempts += 1
-        attempt: Deferred[T] = call.pool.runWithConnection(self._try, call)  # type: ignore[no-untyped-call]
+        attempt: Deferred[T] = call.pool.runWithConnection(self._try, call)
         return attempt.addErrback(self._stumbled, call)
 
     def _stumbled(self, failure: Failure, call: _Call[T]) -> Any:
@@ -184,7 +190,7 @@ class Database:
             and monotonic() - call.began < PATIENCE
             and (call.again or not call.unknown)
         ):
-            pause = PAUSES[call.attempts - 1] * random.uniform(0.5, 1.0)  # noqa: S311
+            pause = PAUSES[call.attempts - 1] * random.uniform(0.5, 1.0)
             return deferLater(self._reactor, pause, self._attempt, call)
         self._log.warn("{name}: {text}", name=call.name, text=str(stumble))
         return Failure(StoreAway(str(stumble), unknown=call.unknown))
@@ -217,7 +223,7 @@ class Database:
                 self._reactor.removeSystemEventTrigger(pool.shutdownID)
                 pool.shutdownID = None
             else:
-                pool.close()  # type: ignore[no-untyped-call]
+                pool.close()
 
     # -- in the threads
 
@@ -284,7 +290,3 @@ class Database:
 
 def _text(error: BaseException) -> str:
     return " ".join(str(part) for part in error.args) or type(error).__name__
-
-
-def _daemon(*args: Any, **kwargs: Any) -> threading.Thread:
-    return threading.Thread(*args, daemon=True, **kwargs)

@@ -127,9 +127,7 @@ class Sqlite(Dialect):
         for one in keys:
             yield from cursor.execute(sql, one)
 
-    def delete_keys(
-        self, cursor: Any, table: str, key: Sequence[str], keys: Sequence[Row]
-    ) -> int:
+    def delete_keys(self, cursor: Any, table: str, key: Sequence[str], keys: Sequence[Row]) -> int:
         cursor.executemany(f"DELETE FROM {table} WHERE {_equal(key)}", keys)
         return int(cursor.rowcount)
 

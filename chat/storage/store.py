@@ -9,10 +9,15 @@ from typing import Any
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.threads import deferToThread
 
+from ..interfaces import Friends, Groups, History, Invites, Offline, Tokens, Users
 from . import schema
 from .dialects import Dialect, Statements
+from .friends import SqlFriends
+from .groups import SqlGroups
+from .history import SqlHistory
 from .offline import SqlOffline
 from .sql import Database
+from .tokens import SqlInvites, SqlTokens
 from .users import SqlUsers
 
 
@@ -27,8 +32,13 @@ class SqlStore:
         # With several threads, waiting messages have a connection of their own, so that nothing
         # else delays them.
         self.database = Database(dialect, reactor, own=1 if dialect.threads > 1 else 0)
-        self.users = SqlUsers(self.database)
-        self.offline = SqlOffline(self.database)
+        self.users: Users = SqlUsers(self.database)
+        self.offline: Offline = SqlOffline(self.database)
+        self.friends: Friends = SqlFriends(self.database)
+        self.groups: Groups = SqlGroups(self.database, now)
+        self.history: History = SqlHistory(self.database)
+        self.tokens: Tokens = SqlTokens(self.database)
+        self.invites: Invites = SqlInvites(self.database)
 
     def open(self) -> Deferred[None]:
         return deferToThread(self._open)

@@ -7,11 +7,20 @@ from collections.abc import Mapping
 from twisted.internet.defer import Deferred
 
 from ..errors import NameTaken
-from ..model import Account, User
+from ..model import Account, Role, User
 from .dialects import Row, Statements, Trouble, marks
+from .groups import drop_member, set_role
 from .sql import Database
 
 IDS_A_STATEMENT = 1000
+
+_OWN = (
+    ("friends", "friend"),
+    ("requests", "friendrequest"),
+    ("blocks", "block"),
+    ("messages", "offlinemessage"),
+    ("tokens", "token"),
+)
 
 ACCOUNT = """
     user.id, user.name, user.password, user.disabled,
@@ -92,3 +101,32 @@ class SqlUsers:
             statements.change("DELETE FROM token WHERE userid = ?", (user_id,))
 
         return self._database.write("password", work, again=True)
+
+    def delete(self, user_id: int) -> Deferred[dict[str, int]]:
+        return self._database.write("delete user", lambda statements: _delete(statements, user_id))
+
+
+def _delete(statements: Statements, user_id: int) -> dict[str, int]:
+    groups = statements.rows(
+        "SELECT groupid, grouprole FROM groupuser WHERE userid = ? ORDER BY groupid", (user_id,)
+    )
+    for group_id, role in groups:
+        drop_member(statements, group_id, user_id)
+        heir = statements.row(
+            "SELECT userid FROM groupuser WHERE groupid = ? ORDER BY joined, userid LIMIT 1",
+            (group_id,),
+        )
+        if heir and role == Role.CREATOR:
+            set_role(statements, group_id, heir[0], Role.CREATOR)
+    deleted = {"groups": len(groups)}
+    for what, table in _OWN:
+        deleted[what] = statements.change(f"DELETE FROM {table} WHERE userid = ?", (user_id,))
+    deleted["requests"] += statements.change(
+        "DELETE FROM friendrequest WHERE friendid = ?", (user_id,)
+    )
+    # Others' rows about the user are not counted: who blocks whom is not told.
+    statements.change("DELETE FROM friend WHERE friendid = ?", (user_id,))
+    statements.change("DELETE FROM block WHERE blockedid = ?", (user_id,))
+    statements.change("DELETE FROM gap WHERE userid = ?", (user_id,))
+    statements.change("DELETE FROM user WHERE id = ?", (user_id,))
+    return deleted

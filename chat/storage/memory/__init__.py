@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time
 
+from ...interfaces import Friends, Groups, History, Invites, Offline, Tokens, Users
+from .friends import MemoryFriends
+from .groups import MemoryGroups
+from .history import MemoryHistory
 from .offline import MemoryOffline
 from .tables import Tables, answered
+from .tokens import MemoryInvites, MemoryTokens
 from .users import MemoryUsers
 
 
@@ -18,8 +23,16 @@ class MemoryStore:
 
     def __init__(self, now: Callable[[], float] = time) -> None:
         tables = Tables(now)
-        self.offline = MemoryOffline(tables)
-        self.users = MemoryUsers(tables, self.offline)
+        offline = MemoryOffline(tables)
+        friends = MemoryFriends(tables)
+        users = MemoryUsers(tables, offline, friends)
+        self.users: Users = users
+        self.offline: Offline = offline
+        self.friends: Friends = friends
+        self.groups: Groups = MemoryGroups(tables)
+        self.history: History = MemoryHistory(tables)
+        self.tokens: Tokens = MemoryTokens(tables, users)
+        self.invites: Invites = MemoryInvites()
 
     @answered
     def open(self) -> None:

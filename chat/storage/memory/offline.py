@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...model import Census, Keeping, Kept, KeptKey, Outcome
-from ..rows import name_of, repeated, storable
+from ..rows import repeated, storable
 from .tables import Tables, answered
 
 Place = tuple[int, int]
@@ -85,7 +85,7 @@ class MemoryOffline:
         return Census(
             waiting=len(rows),
             by_sender=dict(Counter(sender for _, sender in rows)),
-            blocked=frozenset(self._tables.blocks.get(user_id, ())),
+            blocked=frozenset(self._tables.blocks.of(user_id)),
         )
 
     @answered

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import NameTaken
-from ...model import Account, User
+from ...model import Account, Role, User
+from .friends import MemoryFriends
 from .offline import MemoryOffline
-from .tables import Tables, UserRow, answered
+from .tables import Ids, Tables, UserRow, answered
 
 
 class MemoryUsers:
     """See :class:`chat.interfaces.Users`."""
 
-    def __init__(self, tables: Tables, offline: MemoryOffline) -> None:
+    def __init__(self, tables: Tables, offline: MemoryOffline, friends: MemoryFriends) -> None:
         self._tables = tables
         self._offline = offline
+        self._friends = friends
+        self._ids = Ids()
 
     @answered
     def register(self, name: str, name_key: str, password: str) -> int:
         if name_key in self._tables.names:
             raise NameTaken(name_key)
-        self._tables.last_user += 1
-        user_id = self._tables.last_user
+        user_id = self._ids.next()
         self._tables.users[user_id] = UserRow(user_id, name, name_key, password)
         self._tables.names[name_key] = user_id
         return user_id
@@ -59,3 +61,34 @@ class MemoryUsers:
     def reset_states(self) -> None:
         for row in self._tables.users.values():
             row.online = False
+
+    @answered
+    def set_password(self, user_id: int, password: str) -> None:
+        row = self._tables.users.get(user_id)
+        if row:
+            row.password = password
+        self._tables.drop_tokens(user_id)
+
+    @answered
+    def delete(self, user_id: int) -> dict[str, int]:
+        tables = self._tables
+        groups = tables.memberships.of(user_id)
+        for group_id in groups:
+            group = tables.groups[group_id]
+            role = group.members[user_id].role
+            tables.drop_member(group_id, user_id)
+            if group.members and role is Role.CREATOR:
+                heir = min(group.members, key=lambda one: (group.members[one].joined, one))
+                group.members[heir].role = Role.CREATOR
+        tables.gaps = {gap for gap in tables.gaps if gap[0] != user_id}
+        row = tables.users.pop(user_id, None)
+        if row:
+            del tables.names[row.name_key]
+        return {
+            "groups": len(groups),
+            "friends": tables.friends.clear(user_id),
+            "requests": self._friends.clear_requests(user_id),
+            "blocks": tables.blocks.clear(user_id),
+            "messages": self._offline.clear(user_id),
+            "tokens": tables.drop_tokens(user_id),
+        }

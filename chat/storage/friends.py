@@ -1,0 +1,159 @@
+"""The tables ``friend``, ``friendrequest`` and ``block``."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+from ..model import Friend, FriendRequest, User
+from .dialects import Statements
+from .sql import Database
+from .times import micros, seconds
+
+
+class SqlFriends:
+    """See :class:`chat.interfaces.Friends`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, user_id: int, friend_id: int) -> Deferred[bool]:
+        def work(statements: Statements) -> bool:
+            _settle(statements, user_id, friend_id)
+            _settle(statements, friend_id, user_id)
+            return _insert(statements, "friend (userid, friendid)", user_id, friend_id)
+
+        return self._database.write("add friend", work, again=True)
+
+    def befriend(self, user_id: int, friend_id: int) -> Deferred[None]:
+        def work(statements: Statements) -> None:
+            _settle(statements, user_id, friend_id)
+            _settle(statements, friend_id, user_id)
+            # The smaller id first, so that two who do it at once do not wait in a circle.
+            low, high = sorted((user_id, friend_id))
+            _insert(statements, "friend (userid, friendid)", low, high)
+            _insert(statements, "friend (userid, friendid)", high, low)
+
+        return self._database.write("add friend", work, again=True)
+
+    def remove(self, user_id: int, friend_id: int) -> Deferred[bool]:
+        def work(statements: Statements) -> bool:
+            low, high = sorted((user_id, friend_id))
+            sql = "DELETE FROM friend WHERE userid = ? AND friendid = ?"
+            return statements.change(sql, (low, high)) + statements.change(sql, (high, low)) > 0
+
+        return self._database.write("remove friend", work)
+
+    def page(self, user_id: int, after: int, limit: int) -> Deferred[tuple[list[Friend], bool]]:
+        def work(statements: Statements) -> tuple[list[Friend], bool]:
+            rows = statements.rows(
+                "SELECT user.id, user.name, block.userid IS NOT NULL FROM friend"
+                " JOIN user ON user.id = friend.friendid"
+                " LEFT JOIN block ON block.userid = friend.friendid"
+                " AND block.blockedid = friend.userid"
+                " WHERE friend.userid = ? AND friend.friendid > ?"
+                " ORDER BY friend.friendid LIMIT ?",
+                (user_id, after, limit + 1),
+            )
+            page = [Friend(friend_id, name, bool(hidden)) for friend_id, name, hidden in rows]
+            return page[:limit], len(page) > limit
+
+        return self._database.read("friends", work)
+
+    def watchers(self, user_id: int) -> Deferred[list[int]]:
+        def work(statements: Statements) -> list[int]:
+            rows = statements.rows(
+                "SELECT friend.userid FROM friend"
+                " LEFT JOIN block ON block.userid = friend.friendid"
+                " AND block.blockedid = friend.userid"
+                " WHERE friend.friendid = ? AND block.userid IS NULL ORDER BY friend.userid",
+                (user_id,),
+            )
+            return [watcher for (watcher,) in rows]
+
+        return self._database.read("watchers", work)
+
+    def are_friends(self, user_id: int, friend_id: int) -> Deferred[bool]:
+        def work(statements: Statements) -> bool:
+            sql = "SELECT 1 FROM friend WHERE userid = ? AND friendid = ?"
+            return statements.row(sql, (user_id, friend_id)) is not None
+
+        return self._database.read("are friends", work)
+
+    def ask(self, user_id: int, friend_id: int, note: str, now: float, most: int) -> Deferred[bool]:
+        def work(statements: Statements) -> bool:
+            statements.lock("user", friend_id)
+            waiting = statements.row(
+                "SELECT COUNT(*) FROM friendrequest WHERE friendid = ? AND userid <> ?",
+                (friend_id, user_id),
+            )
+            if waiting and waiting[0] >= most:
+                return False
+            _settle(statements, friend_id, user_id)
+            statements.change(
+                "INSERT INTO friendrequest (friendid, userid, note, asked) VALUES (?, ?, ?, ?)",
+                (friend_id, user_id, note, micros(now)),
+            )
+            return True
+
+        return self._database.write("ask friend", work, again=True)
+
+    def requests(
+        self, user_id: int, after: int, limit: int
+    ) -> Deferred[tuple[list[FriendRequest], bool]]:
+        def work(statements: Statements) -> tuple[list[FriendRequest], bool]:
+            rows = statements.rows(
+                "SELECT user.id, user.name, note, asked FROM friendrequest"
+                " JOIN user ON user.id = friendrequest.userid"
+                " WHERE friendid = ? AND userid > ? ORDER BY userid LIMIT ?",
+                (user_id, after, limit + 1),
+            )
+            page = [
+                FriendRequest(asker, name, note, seconds(asked))
+                for asker, name, note, asked in rows
+            ]
+            return page[:limit], len(page) > limit
+
+        return self._database.read("requests", work)
+
+    def settle(self, user_id: int, asker_id: int) -> Deferred[bool]:
+        def work(statements: Statements) -> bool:
+            return _settle(statements, user_id, asker_id)
+
+        return self._database.write("settle request", work)
+
+    def block(self, user_id: int, blocked_id: int) -> Deferred[None]:
+        def work(statements: Statements) -> None:
+            _settle(statements, user_id, blocked_id)
+            _insert(statements, "block (userid, blockedid)", user_id, blocked_id)
+
+        return self._database.write("block", work, again=True)
+
+    def unblock(self, user_id: int, blocked_id: int) -> Deferred[None]:
+        def work(statements: Statements) -> None:
+            statements.change(
+                "DELETE FROM block WHERE userid = ? AND blockedid = ?", (user_id, blocked_id)
+            )
+
+        return self._database.write("block", work, again=True)
+
+    def blocked(self, user_id: int) -> Deferred[list[User]]:
+        def work(statements: Statements) -> list[User]:
+            rows = statements.rows(
+                "SELECT user.id, user.name FROM block JOIN user ON user.id = block.blockedid"
+                " WHERE block.userid = ? ORDER BY user.id",
+                (user_id,),
+            )
+            return [User(*row) for row in rows]
+
+        return self._database.read("blocked", work)
+
+
+def _insert(statements: Statements, table: str, one: int, other: int) -> bool:
+    """A row of two ids; False: it was there."""
+    ending = statements.dialect.unless_there("userid")
+    return statements.change(f"INSERT INTO {table} VALUES (?, ?){ending}", (one, other)) > 0
+
+
+def _settle(statements: Statements, user_id: int, asker_id: int) -> bool:
+    sql = "DELETE FROM friendrequest WHERE friendid = ? AND userid = ?"
+    return statements.change(sql, (user_id, asker_id)) > 0

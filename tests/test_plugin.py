@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -28,8 +29,17 @@ def eventually(condition: Callable[[], bool]) -> None:
     """Wait until it holds."""
     until = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < until, "it did not come to that"
+        if time.monotonic() >= until:
+            raise AssertionError("it did not come to that")
         time.sleep(0.02)
+
+
+class Ended(NamedTuple):
+    """What a process left."""
+
+    status: int
+    stdout: str
+    stderr: str
 
 
 class PluginTestCase(SynchronousTestCase):
@@ -39,19 +49,28 @@ class PluginTestCase(SynchronousTestCase):
 
     def environ(self, **variables: str) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if name[:5] != "CHAT_"}
-        return {**clean, **variables}
+        return {**clean, "CHAT_WEB": "none", **variables}
 
-    def run_to_its_end(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    def begin(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [TWISTD, *arguments],
             cwd=self.folder,
             env=self.environ(**variables),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE,
-            check=False,
         )
+
+    def end(self, process: subprocess.Popen[str]) -> Ended:
+        try:
+            stdout, stderr = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+        return Ended(process.returncode, stdout, stderr)
+
+    def run_to_its_end(self, *arguments: str, **variables: str) -> Ended:
+        return self.end(self.begin(*arguments, **variables))
 
     @contextmanager
     def served(self, *options: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -81,6 +100,8 @@ class PluginTestCase(SynchronousTestCase):
         def listening() -> bool:
             path = self.folder / log
             text = path.read_text() if path.exists() else ""
+            if "Traceback" in text or "cannot start" in text:
+                raise AssertionError(text)
             address[:] = re.findall(r"listening on 127\.0\.0\.1:(\d+)", text)
             return bool(address)
 
@@ -98,7 +119,7 @@ class PluginTestCase(SynchronousTestCase):
 class ListTests(PluginTestCase):
     def test_twistd_lists_it(self) -> None:
         done = self.run_to_its_end("--help")
-        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.status, 0)
         self.assertRegex(done.stdout, r"\n +chat +A chat server")
 
     def test_being_listed_imports_nothing_of_ours(self) -> None:
@@ -121,7 +142,7 @@ class ListTests(PluginTestCase):
 
     def test_manual(self) -> None:
         done = self.run_to_its_end("chat", "--help")
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual((done.status, done.stderr), (0, ""))
         for words in ("--listen ENDPOINT", "--database URL", "--no-limits", "CHAT_DATABASE="):
             self.assertIn(words, done.stdout)
 
@@ -131,13 +152,13 @@ class CannotStartTests(PluginTestCase):
 
     def refused(self, *options: str, leaves: tuple[str, ...] = (), **variables: str) -> str:
         told = set()
-        for mode in ([], ["--nodaemon"]):
-            done = self.run_to_its_end(*mode, "chat", *options, **variables)
-            self.assertEqual(done.returncode, 1, done.stderr)
-            self.assertEqual(done.stdout, "")
-            self.assertRegex(done.stderr, r"\Atwistd chat: [^\n]+\n\Z")
-            self.assertEqual(sorted(it.name for it in self.folder.iterdir()), list(leaves))
-            told.add(done.stderr.removeprefix("twistd chat: ").rstrip())
+        modes: tuple[tuple[str, ...], ...] = (("--pidfile=a.pid",), ("--nodaemon", "--pidfile="))
+        for process in [self.begin(*mode, "chat", *options, **variables) for mode in modes]:
+            ended = self.end(process)
+            self.assertEqual((ended.status, ended.stdout), (1, ""))
+            self.assertRegex(ended.stderr, r"\Atwistd chat: [^\n]+\n\Z")
+            told.add(ended.stderr.removeprefix("twistd chat: ").rstrip())
+        self.assertEqual(sorted(it.name for it in self.folder.iterdir()), list(leaves))
         self.assertEqual(len(told), 1)
         return told.pop()
 
@@ -232,7 +253,7 @@ class StartTests(PluginTestCase):
 
     def test_background(self) -> None:
         done = self.run_to_its_end("--logfile=log", "chat", ANY_PORT)
-        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertEqual((done.status, done.stdout, done.stderr), (0, "", ""))
         pid_file = self.folder / "twistd.pid"
         pid = int(pid_file.read_text())
         try:
@@ -242,7 +263,7 @@ class StartTests(PluginTestCase):
             again = self.run_to_its_end(
                 "--pidfile=other.pid", "chat", f"--listen=tcp:{port}:interface=127.0.0.1"
             )
-            self.assertEqual(again.returncode, 1)
+            self.assertEqual(again.status, 1)
             self.assertIn("Address already in use", again.stderr)
         finally:
             os.kill(pid, signal.SIGTERM)
@@ -266,6 +287,6 @@ class StartTests(PluginTestCase):
             number = free.getsockname()[1]
         mine = f"--listen=tcp:{number}:interface=127.0.0.1"
         refused = self.run_to_its_end("--nodaemon", "chat", mine, "--database=nonsense")
-        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(refused.status, 1)
         with self.served(mine, "--database=memory:"):
             self.assertEqual(self.port(), number)

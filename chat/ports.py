@@ -82,9 +82,7 @@ class Ports(Service):
         try:
             endpoint = serverFromString(self._reactor, text)
             endpoint.listen(self._factory).addBoth(outcome.append)
-        except (
-            Exception
-        ) as error:  # whatever a parser of endpoints, its files and its plugins raise
+        except Exception as error:  # what parsers of endpoints, files and plugins may raise
             raise BadStart(f"{self._option} {text}: {_reason(error)}") from error
         if not outcome:
             raise BadStart(f"{self._option} {text}: this kind of endpoint is not ready at once")

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from twisted.enterprise.adbapi import ConnectionPool
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -214,7 +215,7 @@ class Database:
         if self._under_way:
             self._idle = Deferred()
             self._idle.addTimeout(CLOSING_WAIT, self._reactor)
-            with suppress(TimeoutError):
+            with suppress(defer.TimeoutError):
                 await self._idle
         hung = self._under_way > 0
         for pool in {self._pool, self._own}:

@@ -36,7 +36,6 @@ class UserRow(msgspec.Struct):
     name: str
     name_key: str
     password: str
-    online: bool = False
     disabled: bool = False
 
 

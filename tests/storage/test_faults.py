@@ -1,0 +1,396 @@
+"""A MariaDB that is killed, stopped, unreachable, read-only, or answers into the void."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, maybeDeferred
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from chat.errors import BadStart, StoreAway
+from chat.model import Keeping, Kept, Outcome, User
+from chat.storage import mysql, open_store, sql
+from chat.storage.dialects import Statements
+from chat.storage.store import SqlStore
+
+from ..mariadb import PASSWORD, MariaDB, shared
+from .proxy import CutNetwork
+from .support import kept
+
+
+class FaultCase(TestCase):
+    """A store on a MariaDB that is sound again after each test."""
+
+    server: MariaDB
+    store: SqlStore
+
+    async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
+        self.server = shared()
+        self.addCleanup(self.server.start)
+        self.url = self.server.emptied()
+        self.store = await self.opened(self.url)
+
+    async def opened(self, url: str) -> SqlStore:
+        store = open_store(url, reactor)
+        assert isinstance(store, SqlStore)
+        await store.open()
+        self.addCleanup(store.close)
+        return store
+
+    async def everything(self, recipient: int) -> list[Kept]:
+        rows, _ = await self.store.offline.page(recipient, (0, 0), 100_000, 1 << 30)
+        return rows
+
+    async def away(self, answer: Any) -> StoreAway:
+        """What a call that must fail for want of the store says."""
+        with self.assertRaises(StoreAway) as raised:
+            await answer
+        away: StoreAway = raised.exception
+        return away
+
+    def repeats(self) -> int:
+        return sum(figures.repeats for figures in self.store.database.figures.values())
+
+    async def warm(self) -> None:
+        """Have every thread connected."""
+        gate = threading.Barrier(mysql.Mysql.threads)
+        await DeferredList(
+            [
+                self.store.database.read("warm", lambda _: gate.wait(10))
+                for _ in range(mysql.Mysql.threads)
+            ],
+            fireOnOneErrback=True,
+        )
+
+
+class KilledTests(FaultCase):
+    async def test_a_restart_between_two_calls_is_not_noticed(self) -> None:
+        await self.warm()
+        await self.store.offline.keep([kept(1, 1, 2)])
+        await deferToThread(self.restart)
+        names = [f"user {number}" for number in range(20)]
+        ids: list[tuple[bool, int]] = await DeferredList(
+            [ensureDeferred(self.register(name)) for name in names],
+            fireOnOneErrback=True,
+        )
+        self.assertEqual(
+            await self.store.offline.keep([kept(1, 2, 2)]), [Outcome(Keeping.STORED, 2)]
+        )
+        self.assertEqual([row.stamp for row in await self.everything(1)], [1, 2])
+        self.assertEqual(len({user_id for _, user_id in ids}), 20)
+
+    async def register(self, name: str) -> int:
+        return await self.store.users.register(name, name, "a hash")
+
+    def restart(self) -> None:
+        self.server.kill()
+        self.server.start()
+
+    async def test_while_it_is_down_the_answer_is_away_and_afterwards_all_goes_on(self) -> None:
+        await self.warm()
+        self.server.kill()
+        calls = (
+            self.store.users.register("bob", "bob", "a hash"),
+            self.store.offline.keep([kept(1, 1, 2)]),
+            self.store.offline.page(1, (0, 0), 10, 1000),
+            self.store.ping(),
+        )
+        away: list[tuple[bool, StoreAway]] = await DeferredList(
+            [ensureDeferred(self.away(call)) for call in calls], fireOnOneErrback=True
+        )
+        self.assertEqual([one.unknown for _, one in away], [False] * 4)
+        await deferToThread(self.server.start)
+        await self.store.ping()
+        user_id = await self.store.users.register("bob", "bob", "a hash")
+        self.assertEqual(await self.store.users.find("bob"), User(user_id, "bob"))
+        self.assertEqual(
+            await self.store.offline.keep([kept(1, 1, 2)]), [Outcome(Keeping.STORED, 1)]
+        )
+
+    async def test_what_was_answered_as_stored_is_there_after_kills(self) -> None:
+        stored: set[int] = set()
+        unsure: list[Kept] = []
+        finished = False
+
+        async def write() -> None:
+            stamp = 0
+            while not finished:
+                rows = [kept(1, stamp + number, 2) for number in range(1, 51)]
+                stamp += 50
+                try:
+                    outcomes = await self.store.offline.keep(rows)
+                except StoreAway:
+                    unsure.extend(rows)
+                    continue
+                self.assertEqual({one.keeping for one in outcomes}, {Keeping.STORED})
+                stored.update(one.stamp for one in outcomes)
+
+        writing = ensureDeferred(write())
+        for _ in range(3):
+            seen = len(stored)
+            while len(stored) < seen + 500:
+                await self.store.ping()
+            await deferToThread(self.restart)
+        finished = True
+        await writing
+        there = {row.stamp for row in await self.everything(1)}
+        self.assertEqual(stored - there, set())
+        # Sent again, the others are stored, once.
+        for outcome in await self.store.offline.keep(unsure):
+            self.assertIn(outcome.keeping, (Keeping.STORED, Keeping.REPEATED))
+        rows = await self.everything(1)
+        self.assertEqual(len(rows), len(stored) + len(unsure))
+
+    async def test_connections_that_the_server_ends_are_made_anew(self) -> None:
+        await self.warm()
+        for (connection,) in self.server.ask(
+            "SELECT id FROM information_schema.processlist WHERE user = 'chat'"
+        ):
+            self.server.ask(f"KILL {connection}")
+        for _ in range(2 * mysql.Mysql.threads):
+            await self.store.ping()
+        await self.store.offline.keep([kept(1, 1, 2)])
+        self.assertEqual(len(await self.everything(1)), 1)
+
+
+class StoppedTests(FaultCase):
+    async def test_a_server_that_hangs_is_away_and_then_there_again(self) -> None:
+        self.patch(mysql, "CONNECT_WAIT", 1)
+        self.patch(mysql, "ANSWER_WAIT", 1)
+        self.store = await self.opened(self.url)
+        await self.warm()
+        self.server.stop()
+        row = kept(1, 1, 2)
+        away: list[tuple[bool, StoreAway]] = await DeferredList(
+            [
+                ensureDeferred(self.away(self.store.offline.keep([row]))),
+                ensureDeferred(self.away(self.store.users.register("bob", "bob", "a hash"))),
+                *(ensureDeferred(self.away(self.store.ping())) for _ in range(20)),
+            ],
+            fireOnOneErrback=True,
+        )
+        self.assertEqual([one.unknown for _, one in away], [False] * 22)
+        self.server.wake()
+        await self.store.ping()
+        user_id = await self.store.users.register("bob", "bob", "a hash")
+        self.assertEqual(await self.store.users.find("bob"), User(user_id, "bob"))
+        self.assertEqual(await self.store.offline.keep([row]), [Outcome(Keeping.STORED, 1)])
+        self.assertEqual(await self.everything(1), [row])
+
+    async def test_closing_does_not_wait_for_a_server_that_hangs(self) -> None:
+        self.patch(sql, "CLOSING_WAIT", 0.1)
+        await self.warm()
+        self.server.stop()
+        answer = maybeDeferred(self.store.ping)
+        await self.store.close()
+        self.assertFalse(answer.called)
+        self.assertFalse((await self.away(self.store.ping())).unknown)
+        self.server.wake()
+        await answer
+
+    async def test_it_cannot_be_opened_while_the_server_hangs(self) -> None:
+        self.patch(mysql, "CONNECT_WAIT", 1)
+        self.server.stop()
+        store = open_store(self.url, reactor)
+        with self.assertRaises(BadStart) as raised:
+            await store.open()
+        self.assertNotIn(PASSWORD, str(raised.exception))
+        self.assertIn(store.describe(), str(raised.exception))
+
+
+COMMIT = b"\x03COMMIT"
+"""As it stands on the wire: not the ``SET autocommit`` of a new connection."""
+
+
+class CutTests(FaultCase):
+    """The connection breaks in the middle of a transaction."""
+
+    async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
+        await super().setUp()
+        self.network, port = CutNetwork.listen(self, self.server.port)
+        self.store = await self.opened(self.url.replace(f":{self.server.port}/", f":{port}/"))
+
+    async def test_before_the_commit_the_work_is_done_again(self) -> None:
+        self.network.cut(b"INSERT INTO user")
+        user_id = await self.store.users.register("bob", "bob", "a hash")
+        self.assertEqual(await self.store.users.find("bob"), User(user_id, "bob"))
+        self.network.cut(b"INSERT INTO offlinemessage", 2, answer_only=True)
+        self.assertEqual(
+            await self.store.offline.keep([kept(1, 1, 2)]), [Outcome(Keeping.STORED, 1)]
+        )
+        self.assertEqual(self.network.cuts, 0)
+        self.assertTrue(self.repeats() >= 3)
+
+    async def test_a_commit_whose_answer_is_lost_is_not_done_again_where_that_shows(self) -> None:
+        self.network.cut(COMMIT, answer_only=True)
+        self.assertTrue((await self.away(self.store.users.register("bob", "bob", "x"))).unknown)
+        self.assertIsNotNone(await self.store.users.find("bob"))
+        self.network.cut(COMMIT, answer_only=True)
+        await self.store.invites.issue(b"d" * 32, 1.0, 10.0, 2)
+        self.network.cut(COMMIT, answer_only=True)
+        self.assertTrue((await self.away(self.store.invites.redeem(b"d" * 32, 2.0))).unknown)
+        self.assertTrue(await self.store.invites.redeem(b"d" * 32, 2.0))
+        self.assertFalse(await self.store.invites.redeem(b"d" * 32, 2.0))
+
+    async def test_a_commit_that_never_arrived_is_unknown_too(self) -> None:
+        self.network.cut(COMMIT)
+        self.assertTrue((await self.away(self.store.users.register("bob", "bob", "x"))).unknown)
+        self.assertIsNone(await self.store.users.find("bob"))
+
+    async def test_rows_whose_commit_is_unknown_are_kept_once(self) -> None:
+        rows = [kept(1, stamp, 2) for stamp in range(1, 101)]
+        self.network.cut(COMMIT, answer_only=True)
+        outcomes = await self.store.offline.keep(rows)
+        self.assertEqual(outcomes, [Outcome(Keeping.REPEATED, row.stamp) for row in rows])
+        self.assertEqual(await self.everything(1), rows)
+
+    async def test_after_too_many_cuts_it_is_said_that_it_may_have_happened(self) -> None:
+        row = kept(1, 1, 2)
+        self.network.cut(COMMIT, 100, answer_only=True)
+        self.assertTrue((await self.away(self.store.offline.keep([row]))).unknown)
+        self.network.cuts = 0
+        self.assertEqual(await self.store.offline.keep([row]), [Outcome(Keeping.REPEATED, 1)])
+
+    async def test_reading_is_never_unknown(self) -> None:
+        self.network.cut(b"SELECT", 100)
+        self.assertFalse((await self.away(self.store.ping())).unknown)
+
+
+class RefusedTests(FaultCase):
+    """The server answers, but cannot do it."""
+
+    async def test_a_deadlock_is_survived(self) -> None:
+        ids = [await self.store.users.register(name, name, "x") for name in ("bob", "eve")]
+        meeting = threading.Barrier(2)
+
+        def cross(one: int, other: int) -> Deferred[None]:
+            attempts: list[None] = []
+
+            def work(statements: Statements) -> None:
+                attempts.append(None)
+                statements.lock("user", one)
+                if len(attempts) == 1:
+                    meeting.wait(10)
+                statements.lock("user", other)
+                statements.change(
+                    "UPDATE user SET password = CONCAT(password, ?) WHERE id = ?", ("y", one)
+                )
+
+            return self.store.database.write("cross", work)
+
+        await DeferredList([cross(*ids), cross(*ids[::-1])], fireOnOneErrback=True)
+        for user_id in ids:
+            account = await self.store.users.account(user_id)
+            assert account is not None
+            self.assertEqual(account.password, "xy")
+        self.assertTrue(self.repeats() >= 1)
+
+    async def test_a_server_that_only_reads(self) -> None:
+        self.addCleanup(self.server.ask, "SET GLOBAL read_only = 0")
+        await self.store.offline.keep([kept(1, 1, 2)])
+        self.server.ask("SET GLOBAL read_only = 1")
+        self.assertFalse((await self.away(self.store.offline.keep([kept(1, 2, 2)]))).unknown)
+        self.assertFalse((await self.away(self.store.users.register("b", "b", "x"))).unknown)
+        self.assertEqual(len(await self.everything(1)), 1)
+        self.server.ask("SET GLOBAL read_only = 0")
+        await self.store.offline.keep([kept(1, 2, 2)])
+        self.assertEqual(len(await self.everything(1)), 2)
+
+    async def test_a_wait_for_a_lock_ends(self) -> None:
+        self.patch(mysql, "LOCK_WAIT", 1)
+        self.patch(sql, "PATIENCE", 0.1)
+        self.store = await self.opened(self.url)
+        (user_id,) = [await self.store.users.register("bob", "bob", "x")]
+        other = self.server.root(self.url.rpartition("/")[2])
+        self.addCleanup(other.close)
+        other.query("BEGIN")
+        other.query(f"UPDATE user SET password = 'theirs' WHERE id = {user_id}")
+        self.assertFalse((await self.away(self.store.users.set_password(user_id, "o"))).unknown)
+        other.rollback()
+        await self.store.users.set_password(user_id, "ours")
+
+    async def test_a_row_that_only_the_database_refuses_is_found_among_many(self) -> None:
+        url = self.server.fresh()
+        self.store = await self.opened(url)
+        self.server.ask(
+            "ALTER TABLE offlinemessage ADD CONSTRAINT CHECK (message <> 'poison')",
+            database=url.rpartition("/")[2],
+        )
+        rows = [kept(1, stamp, 2) for stamp in range(1, 301)]
+        await self.store.offline.keep(rows[50:60])
+        for place in (7, 8, 299):
+            rows[place] = kept(1, place + 1, 2, body=b"poison")
+        outcomes = await self.store.offline.keep(rows)
+        for place, outcome in enumerate(outcomes):
+            expected = Keeping.STORED
+            if place in (7, 8, 299):
+                expected = Keeping.REFUSED
+            elif 50 <= place < 60:
+                expected = Keeping.REPEATED
+            self.assertEqual(outcome, Outcome(expected, place + 1))
+        self.assertEqual(len(await self.everything(1)), 297)
+
+    async def test_a_mistake_of_ours_is_not_taken_for_the_servers(self) -> None:
+        with self.assertRaises(self.store.database.dialect.error):
+            await self.store.database.read("wrong", lambda statements: statements.run("SELEKT"))
+        with self.assertRaises(ZeroDivisionError):
+            await self.store.database.write("wrong", lambda _: 1 // 0)
+        self.assertEqual(self.repeats(), 0)
+
+    async def test_what_an_exception_interrupts_is_undone(self) -> None:
+        def work(statements: Statements) -> None:
+            statements.insert(
+                "INSERT INTO user (name, name_key, password) VALUES (?, ?, ?)", ("b", b"b", "x")
+            )
+            raise KeyError
+
+        for _ in range(2 * mysql.Mysql.threads):
+            with self.assertRaises(KeyError):
+                await self.store.database.write("undone", work)
+        self.assertIsNone(await self.store.users.find("b"))
+
+    async def test_states_are_there_for_other_programs_to_read(self) -> None:
+        ids = [await self.store.users.register(f"{n}", f"{n}", "x") for n in range(3)]
+        await self.store.users.set_states({ids[0]: True, ids[1]: True, ids[2]: False})
+        await self.store.users.set_states({ids[0]: False})
+        name = self.url.rpartition("/")[2]
+        read = "SELECT state FROM user ORDER BY id"
+        self.assertEqual(
+            self.server.ask(read, database=name), [("offline",), ("online",), ("offline",)]
+        )
+        await self.store.users.reset_states()
+        self.assertEqual(self.server.ask(read, database=name), [("offline",)] * 3)
+
+
+class OpeningTests(TestCase):
+    async def test_nothing_listens_there(self) -> None:
+        url = "mysql://chat:secret@127.0.0.1:1/chat"
+        store = open_store(url, reactor)
+        with self.assertRaises(BadStart) as raised:
+            await store.open()
+        text = str(raised.exception)
+        self.assertIn("mysql://chat@127.0.0.1:1/chat cannot be reached", text)
+        self.assertNotIn("secret", text)
+        self.assertNotIn("\n", text)
+
+    async def test_a_wrong_password_and_a_wrong_name(self) -> None:
+        server = shared()
+        for url in (
+            server.url("chat_1", password="wr0ng"),
+            server.url("chat_none"),
+            server.url("mysql"),
+        ):
+            with self.assertRaises(BadStart) as raised:
+                await open_store(url, reactor).open()
+            self.assertNotIn("wr0ng", str(raised.exception))
+            self.assertNotIn(PASSWORD, str(raised.exception))
+
+    async def test_over_the_unix_socket(self) -> None:
+        store = open_store(shared().fresh(over_socket=True), reactor)
+        await store.open()
+        self.addCleanup(store.close)
+        await store.ping()
+        self.assertIn(str(shared().socket), store.describe())

@@ -78,6 +78,8 @@ class Frames:
             self._wait(2)
             return None
         first, second = data[at], data[at + 1]
+        if first & 0x0F == BINARY:
+            raise FrameRefused(NOT_ACCEPTED)
         size = second & 0x7F
         head = 2
         if size > CONTROL_MOST:
@@ -89,8 +91,8 @@ class Frames:
         if first & CONTROL:
             if size > CONTROL_MOST:
                 return self._everything()
-        else:
-            self._judge(first, size)
+        elif size + max(self._message, 0) > self._bound:
+            raise FrameRefused(TOO_BIG)
         if not second & MASKED:
             return self._everything()
         head += 4
@@ -106,12 +108,6 @@ class Frames:
         elif not first & CONTROL:
             self._message = -1 if first & FINAL else max(self._message, 0) + size
         return False, data[at:end]
-
-    def _judge(self, first: int, size: int) -> None:
-        if first & 0x0F == BINARY:
-            raise FrameRefused(NOT_ACCEPTED)
-        if size + max(self._message, 0) > self._bound:
-            raise FrameRefused(TOO_BIG)
 
     def _wait(self, wanted: int) -> None:
         if self._at == len(self._data):

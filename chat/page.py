@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Sequence
+from http import HTTPStatus
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from io import BytesIO
@@ -84,7 +85,8 @@ def same_place(origin: str, host: str) -> bool:
     default = PORTS.get(parts.scheme)
     if default is None:
         return False
-    return parts.netloc.removesuffix(f":{default}") == host.lower().removesuffix(f":{default}")
+    place = parts.netloc.removesuffix(f":{default}")
+    return place != "" and place == host.lower().removesuffix(f":{default}")
 
 
 class Root(Resource):
@@ -135,7 +137,7 @@ class Root(Resource):
 
 
 def _say(request: Request, status: int, text: bytes) -> bytes:
-    request.setResponseCode(status)
+    request.setResponseCode(status, HTTPStatus(status).phrase.encode())
     request.setHeader(b"content-type", b"text/plain; charset=utf-8")
     return text + b"\n"
 

@@ -51,6 +51,12 @@ class Framed(Outbox):
             return self.queued + len(line) + 1
         return self.put(text_head(len(line)) + line)
 
+    def write_all(self, lines: list[bytes]) -> int:
+        place = self.queued
+        for line in lines:
+            place = self.write(line)
+        return place
+
     def put(self, frame: bytes) -> int:
         """Queue a whole frame; the new :attr:`queued`."""
         self._lines.append(frame)

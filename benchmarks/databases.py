@@ -93,18 +93,18 @@ def sqlite() -> Iterator[Database]:
 
 @contextmanager
 def mariadb() -> Iterator[Database]:
-    """A database of the MariaDB that the tests start too."""
+    """A database of a MariaDB such as the tests start, but on a disk."""
     # Imported here: it needs mysqlclient, which SQLite's rows do not.
-    from tests.mariadb import shared
+    from tests.mariadb import on_disk
 
-    url = shared().fresh()
+    url = on_disk().fresh()
     schema = url.rpartition("/")[2]
-    database = Database("MariaDB", url, lambda: shared().root(schema), "%s")
+    database = Database("MariaDB", url, lambda: on_disk().root(schema), "%s")
     try:
         yield database
     finally:
         database.close()
-        shared().ask(f"DROP DATABASE `{schema}`")
+        on_disk().ask(f"DROP DATABASE `{schema}`")
 
 
 BOTH = (sqlite, mariadb)

@@ -190,16 +190,25 @@ class MariaDB:
 
 
 def _fast_folder() -> str:
-    """In memory where there is room: killing the server loses nothing there either, and a sync
-    costs nothing.  What measures wants a disk."""
+    """In memory where there is room: killing the server loses nothing there, and a sync is free."""
     memory = "/dev/shm"
     roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 30
     return memory if roomy else "/tmp"
 
 
+def _started(base: str) -> MariaDB:
+    server = MariaDB(base)
+    atexit.register(server.end)
+    return server
+
+
 @cache
 def shared() -> MariaDB:
     """The server of this process, started at first use."""
-    server = MariaDB(_fast_folder())
-    atexit.register(server.end)
-    return server
+    return _started(_fast_folder())
+
+
+@cache
+def on_disk() -> MariaDB:
+    """Another one, whose commits reach a disk: for what measures."""
+    return _started("/tmp")

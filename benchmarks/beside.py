@@ -14,9 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
 from .load import Loop, Plug
-from .talk import TIME, as_line, chat_line, login_all
-
-PING = as_line({"msgid": 13})
+from .talk import PING, TIME, chat_line, login_all
 
 
 @dataclass

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .processes import folder
+from .processes import Failed, folder
 
 Rows = Sequence[Sequence[Any]]
 
@@ -100,6 +100,8 @@ def mariadb() -> Iterator[Database]:
     url = on_disk().fresh()
     schema = url.rpartition("/")[2]
     database = Database("MariaDB", url, lambda: on_disk().root(schema), "%s")
+    if database.ask("SELECT @@innodb_flush_log_at_trx_commit") != [(1,)]:
+        raise Failed("this MariaDB does not write its log at each commit")
     try:
         yield database
     finally:

@@ -89,8 +89,11 @@ class Server:
                 time.sleep(0.02)
             else:
                 return
-        text = self._log.read_text(errors="replace")[-2000:]
-        raise NotStarted(f"{self.name} does not listen on port {self.port}:\n{text}")
+        raise NotStarted(f"{self.name} does not listen on port {self.port}:\n{self.log()}")
+
+    def log(self) -> str:
+        """The end of what it has logged."""
+        return self._log.read_text(errors="replace")[-2000:]
 
     def memory(self) -> int:
         """Resident bytes."""

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from os import sched_getaffinity
+from pathlib import Path
 from statistics import median, quantiles
+from tempfile import gettempdir
 from typing import Any
 
 
@@ -68,7 +70,19 @@ class Figure:
             self.row, f"{brief(self.median)} {self.unit}", beside, ratio, bar, judged, self.note
         )  # fmt: skip
 
-    def as_json(self) -> dict[str, Any]:
+    def _file_system(path: str) -> str:
+    """What holds a folder: on tmpfs commits would cost nothing."""
+    found = ("", "unknown")
+    with open("/proc/mounts") as mounts:
+        for line in mounts:
+            point, kind = line.split()[1:3]
+            # Of the mount points above the folder the last and longest one holds it.
+            if Path(path).is_relative_to(point) and len(point) >= len(found[0]):
+                found = (point, kind)
+    return found[1]
+
+
+def as_json(self) -> dict[str, Any]:
         return {
             "row": self.row,
             "unit": self.unit,
@@ -122,11 +136,24 @@ def machine() -> dict[str, str]:
         "processor": models[0] if models else platform.machine(),
         "cores": str(len(sched_getaffinity(0))),
         "kernel": platform.release(),
+        "data on": _file_system(gettempdir()),
         "python": platform.python_version(),
         "twisted": version("twisted"),
         "msgspec": version("msgspec"),
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     }
+
+
+def _file_system(path: str) -> str:
+    """What holds a folder: on tmpfs commits would cost nothing."""
+    found = ("", "unknown")
+    with open("/proc/mounts") as mounts:
+        for line in mounts:
+            point, kind = line.split()[1:3]
+            # Of the mount points above the folder the last and longest one holds it.
+            if Path(path).is_relative_to(point) and len(point) >= len(found[0]):
+                found = (point, kind)
+    return found[1]
 
 
 def as_json(figures: Iterable[Figure], turns: int, seconds: float) -> str:

@@ -66,9 +66,13 @@ class Run:
 
 
 def busy(bursts: Mapping[str, list[Burst]]) -> str:
-    """How much of a core each server had: near 100 % it is the limit, and not the generator."""
-    shares = (f"{name} {median(one.busy for one in some):.0%}" for name, some in bursts.items())
-    return "busy: " + ", ".join(shares)
+    """How much of a core each server had (near 100 % it is the limit, and not the generator), and
+    how much of that for each message, which depends little on what else the machine does."""
+    return "; ".join(
+        f"{name} {median(one.busy for one in some):.0%} busy,"
+        f" {brief(median(1e6 * one.busy / one.rate for one in some))} µs each"
+        for name, some in bursts.items()
+    )
 
 
 @contextmanager

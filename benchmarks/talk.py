@@ -9,11 +9,23 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .processes import Failed, Server, connect_to, free_port
+from .processes import Failed, NotStarted, Server, connect_to, free_port
 
 TIME = "2026-01-01 12:00:00"
 LOGINS_AT_ONCE = 32
 """Fewer than the server lets wait for its hashing threads."""
+
+
+class Refused(Failed):
+    """The server did not do what the load needs."""
+
+
+def as_line(fields: dict[str, Any]) -> bytes:
+    """One line as the original's client writes it: compact, keys in alphabetical order."""
+    return json.dumps(fields, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+
+PING = as_line({"msgid": 13})
 
 
 def start_chat(folder: Path, database: str, *options: str) -> Server:
@@ -32,16 +44,20 @@ def start_chat(folder: Path, database: str, *options: str) -> Server:
         "--ping-seconds", "3600",
         *options,
     ]  # fmt: skip
-    return Server("chat", command, port, folder)
+    server = Server("chat", command, port, folder)
+    try:
+        # It listens before its database is ready, and answers after.
+        with connect_to(port) as sock:
+            sock.sendall(PING)
+            read_line(sock, bytearray())
+    except (Refused, OSError) as cause:
+        server.stop()
+        raise NotStarted(f"{cause}:\n{server.log()}") from cause
+    return server
 
 
 def user_name(user: int) -> str:
     return f"user{user}"
-
-
-def as_line(fields: dict[str, Any]) -> bytes:
-    """One line as the original's client writes it: compact, keys in alphabetical order."""
-    return json.dumps(fields, separators=(",", ":"), sort_keys=True).encode() + b"\n"
 
 
 def chat_line(
@@ -69,10 +85,6 @@ def group_line(sender: int, group: int, text: str, *, cid: str | None = None) ->
     if cid is not None:
         fields["cid"] = cid
     return as_line(fields)
-
-
-class Refused(Failed):
-    """The server did not do what the load needs."""
 
 
 def read_line(sock: socket.socket, kept: bytearray) -> bytes:

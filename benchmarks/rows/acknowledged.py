@@ -97,8 +97,9 @@ def _status(database: Database, name: str) -> int:
 @contextmanager
 def _counted(database: Database, name: str) -> Iterator[Callable[[], int]]:
     """How much a counter grew within; asking for it is not counted."""
-    asking = -_status(database, name) + _status(database, name)
+    unasked = _status(database, name)
     before = _status(database, name)
+    asking = before - unasked
     yield lambda: _status(database, name) - before - asking
 
 
@@ -132,7 +133,7 @@ def _touching(run: Run) -> None:
         _quiet(database)
         shares, rates = [], []
         for turn in range(run.turns):
-            with _counted(database, "Innodb_rows_inserted") as grown:
+            with _counted(database, "Handler_write") as grown:
                 result = traffic(32, run.seconds)
                 shares.append(100 * grown() / result.all_done)
             rates.append(result.rate)

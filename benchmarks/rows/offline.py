@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from ..load import Lines, Loop, Plug
 from ..processes import Server, connect_to
 from ..report import Figure, brief, p99
 from ..run import Run, chat
-from ..tables import PASSWORD, await_waiting, seed_users
-from ..talk import chat_line, login, login_all, login_line, read_line
+from ..tables import PASSWORD, await_waiting, seed_users, waiting
+from ..talk import Refused, chat_line, login, login_all, login_line, read_line
 from .acknowledged import cid_lines
 from .relay import TEXT
 
@@ -58,13 +59,19 @@ def _one_sender(run: Run, database: Database, server: Server, users: Iterator[in
 
 
 def store(
-    database: Database, sender_sock: socket.socket, sender: int, recipient: int, messages: int
+    database: Database, sock: socket.socket, sender: int, recipient: int, messages: int
 ) -> float:
-    """Write messages to somebody who is away; seconds until the last one is committed."""
+    """Write messages to somebody who is away; seconds until the last one is committed.
+
+    :param sock: the sender's, at level 1.
+    :raises Refused: not all were taken.
+    """
     lines = chat_line(sender, recipient, TEXT) * messages
     started = time.perf_counter()
-    sender_sock.sendall(lines)
-    await_waiting(database, recipient, messages)
+    sock.sendall(lines)
+    while waiting(database, recipient) < messages:
+        if select.select([sock], [], [], 0.02)[0]:
+            raise Refused(f"the sender was told {read_line(sock, bytearray())!r}")
     return time.perf_counter() - started
 
 

@@ -70,19 +70,7 @@ class Figure:
             self.row, f"{brief(self.median)} {self.unit}", beside, ratio, bar, judged, self.note
         )  # fmt: skip
 
-    def _file_system(path: str) -> str:
-    """What holds a folder: on tmpfs commits would cost nothing."""
-    found = ("", "unknown")
-    with open("/proc/mounts") as mounts:
-        for line in mounts:
-            point, kind = line.split()[1:3]
-            # Of the mount points above the folder the last and longest one holds it.
-            if Path(path).is_relative_to(point) and len(point) >= len(found[0]):
-                found = (point, kind)
-    return found[1]
-
-
-def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return {
             "row": self.row,
             "unit": self.unit,
@@ -128,6 +116,18 @@ def table(figures: Iterable[Figure]) -> str:
     return "\n".join(lines)
 
 
+def _file_system(path: str) -> str:
+    """What holds a folder: on tmpfs commits would cost nothing."""
+    found = ("", "unknown")
+    with open("/proc/mounts") as mounts:
+        for line in mounts:
+            point, kind = line.split()[1:3]
+            # Of the mount points above the folder the last and longest one holds it.
+            if Path(path).is_relative_to(point) and len(point) >= len(found[0]):
+                found = (point, kind)
+    return found[1]
+
+
 def machine() -> dict[str, str]:
     """Where it was measured."""
     with open("/proc/cpuinfo") as cpuinfo:
@@ -142,18 +142,6 @@ def machine() -> dict[str, str]:
         "msgspec": version("msgspec"),
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     }
-
-
-def _file_system(path: str) -> str:
-    """What holds a folder: on tmpfs commits would cost nothing."""
-    found = ("", "unknown")
-    with open("/proc/mounts") as mounts:
-        for line in mounts:
-            point, kind = line.split()[1:3]
-            # Of the mount points above the folder the last and longest one holds it.
-            if Path(path).is_relative_to(point) and len(point) >= len(found[0]):
-                found = (point, kind)
-    return found[1]
 
 
 def as_json(figures: Iterable[Figure], turns: int, seconds: float) -> str:

@@ -185,10 +185,10 @@ class ParseTests(SynchronousTestCase):
         for cid in ("a", "x" * 64, "🔑" * 64, "\0", '"\\'):
             self.assertEqual(parse(encode({"msgid": 13, "cid": cid})).cid, cid)
             self.assertEqual(refused(encode({"msgid": 99, "cid": cid})).cid, cid)
-        for cid in ("", "x" * 65, 1, None, True, ["a"]):
-            bad = refused(encode({"msgid": 13, "cid": cid}))
+        for wrong in ("", "x" * 65, 1, None, True, ["a"]):
+            bad = refused(encode({"msgid": 13, "cid": wrong}))
             self.assertEqual((bad.code, bad.ack, bad.cid), (100, 13, None))
-            self.assertEqual(refused(encode({"msgid": 99, "cid": cid})).cid, None)
+            self.assertEqual(refused(encode({"msgid": 99, "cid": wrong})).cid, None)
 
     def test_lone_surrogates(self) -> None:
         for text in (rb"\ud800", rb"\udfff", rb"\ud800x", rb"\udc00\ud800", rb"\ud83d\ud83d\ude00"):

@@ -14,7 +14,7 @@ from .interfaces import Users
 from .mailbox import Mailbox, busy
 from .messages import Login, LogOut, MsgId, Ping, Reg
 from .model import Account
-from .receipts import Sender
+from .senders import Sender
 from .wire import encode
 
 NAME_LENGTH = 50

@@ -13,20 +13,21 @@ from typing import Any, Protocol
 
 from msgspec import UNSET
 
-from . import receipts
 from .config import Settings
+from .copies import Copy, Receiver, Shelf
 from .errors import ChatError, Code
 from .interfaces import Clock
-from .mailbox import Copy, Mailbox, Receiver, Shelf
+from .mailbox import Mailbox
 from .messages import Chat, MsgId, OneChat
-from .receipts import Nameless, Receipt, Sender, Sent
+from .receipts import Answers, Nameless, Receipt, Sent
+from .senders import Sender
 from .wire import chat_body
 
 IDLE_MAILBOXES = 10_000
 """So many mailboxes of users who are away are kept open, for their counts, when idle."""
 
 
-class Peer(Receiver, Protocol):
+class Peer(Receiver, Answers, Protocol):
     """One logged-in connection, as seen from here."""
 
     sender: Sender | None
@@ -35,9 +36,6 @@ class Peer(Receiver, Protocol):
     """When the connection was last read, in monotonic seconds."""
     line: bytes
     """The line of the request that is being worked off."""
-
-    def answer(self, line: bytes) -> None:
-        """Queue a line for the client."""
 
     def still_there(self) -> Awaitable[bool]:
         """Ask the client, if it can be asked; False: no answer came in time."""
@@ -61,6 +59,12 @@ class Stamps:
         self.last = now if now > self.last else self.last + 1
         return self.last
 
+    def reserve(self, count: int) -> int:
+        """The first of so many in a row."""
+        first = self.next()
+        self.last += count - 1
+        return first
+
     def exceed(self, stamp: int) -> None:
         """What comes from now on is higher than this."""
         self.last = max(self.last, stamp)
@@ -80,11 +84,10 @@ class Delivery:
         self.said: list[Callable[[Copy, int, int], None]] = []
         """Called with each accepted message, and its recipient or its group."""
         self._settings = settings
-        self._bounds = receipts.Bounds(settings.remembered_cids, settings.remembered_seconds)
         self._shelf = shelf
         self._clock = clock
-        self._given = 0
-        self._given_prefix = f"{int(clock.time() * 1_000_000):x}."
+        self.given_prefix = f"{int(clock.time() * 1_000_000):x}."
+        """Of the cids that the server gives; with a stamp behind it, it is never repeated."""
         self._time_second = 0
         self._time_text = ""
 
@@ -98,7 +101,9 @@ class Delivery:
         copy = self.prepare(me, ask, MsgId.ONE_CHAT, ask.toid)
         if copy is None:
             return
-        mailbox = self.mailboxes.get(ask.toid) or self.mailbox(ask.toid)
+        mailbox = self.mailboxes.get(ask.toid)
+        if mailbox is None or not mailbox.known:
+            mailbox = self.mailbox(ask.toid)
         for listener in self.said:
             listener(copy, ask.toid, 0)
         mailbox.send(copy)
@@ -117,25 +122,26 @@ class Delivery:
             body = chat_body(ask, me.line, sender.fields, self.time_text())
             if sender.gates:
                 sender.gate(target if kind == MsgId.ONE_CHAT else -target, None)
-            self._given += 1
-            cid = self._given_prefix + str(self._given)
+            stamp = self.stamps.next()
+            cid = self.given_prefix + str(stamp)
             given = True
             receipt = me.nameless
+            sender.unanswered += 1
         else:
+            body = chat_body(ask, me.line, sender.fields, self.time_text())
             digest = hash((kind, target, ask.msg))
-            known = sender.known(cid)
+            known = sender.sent.get(cid)
             if known is not None:
                 known.again(me, digest)
                 return None
-            body = chat_body(ask, me.line, sender.fields, self.time_text())
             if sender.gates:
                 sender.gate(target if kind == MsgId.ONE_CHAT else -target, cid)
+            stamp = self.stamps.next()
             given = False
-            receipt = sender.pending[cid] = Sent(sender, me, kind, target, cid, digest)
-        sender.unanswered += 1
-        return Copy(
-            sender.id, self.stamps.next(), cid, given, kind, body, receipt, me.now, ask
-        )  # fmt: skip
+            sender.unanswered += 1
+            receipt = Sent(sender, me, kind, target, cid, digest)
+            sender.remember(receipt)
+        return Copy(sender.id, stamp, cid, given, kind, body, receipt, me.now, ask)
 
     def time_text(self) -> str:
         """Now, as messages say it: ``YYYY-MM-DD HH:MM:SS``, UTC."""
@@ -174,7 +180,7 @@ class Delivery:
         """The user as a sender, who has just logged in."""
         sender = self.senders.get(user_id)
         if sender is None or sender.name != name:
-            sender = Sender(user_id, name, self._bounds, self._clock.monotonic)
+            sender = Sender(user_id, name, self._settings, self._clock.monotonic)
             self.senders[user_id] = sender
         sender.gates.clear()
         self.stamps.exceed(last_stamp)
@@ -217,7 +223,7 @@ class Delivery:
         for user_id, sender in list(self.senders.items()):
             sender.expire(now)
             total += sender.remembered
-            quiet = not (sender.remembered or sender.pending or sender.unanswered)
+            quiet = not (sender.remembered or sender.unanswered)
             if quiet and user_id not in self.online:
                 del self.senders[user_id]
         excess = total - self._settings.remembered_total
@@ -233,5 +239,5 @@ class Delivery:
         return {
             "online": len(self.online),
             "mailboxes": len(self.mailboxes),
-            "in_flight": sum(box.under_way for box in self.mailboxes.values()),
+            "in_flight": sum(box.pushed + box.waiting for box in self.mailboxes.values()),
         }

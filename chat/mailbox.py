@@ -1,8 +1,9 @@
 """One user's custody: what is on its way to the user, what waits, what is in the store.
 
-A state machine without I/O: events are method calls, effects go through :class:`Receiver` (the
-user's connection) and :class:`Shelf` (the store), and the time is passed in.  ``docs/delivery.md``
-draws its states and says why each transition is there.
+A state machine without I/O: events are method calls, effects go through
+:class:`~chat.copies.Receiver` (the user's connection) and :class:`~chat.copies.Shelf` (the store),
+and the time is passed in.  ``docs/delivery.md`` draws its states and says why each transition is
+there.
 
 The states::
 
@@ -11,23 +12,21 @@ The states::
     draining  the store may hold messages that were not pushed yet; what arrives is kept
     closing   as draining, but the end of the store is in sight: what arrives waits in memory
     live      nothing is in the store that was not pushed: what arrives is pushed at once
-
-The window holds what was pushed on this connection and is not acknowledged, oldest first; for a
-level 1 client the kernel's taking of the last byte is the acknowledgement.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from enum import Enum, IntEnum
-from typing import Protocol
+from enum import Enum
 
 from .config import Settings
+from .copies import Copy, Receiver, Row, Run, Shelf
 from .errors import ChatError, Code
-from .messages import Chat
+from .messages import MsgId
 from .model import Census, Keeping, Kept, Outcome
-from .receipts import Receipt, State
+from .receipts import State
+from .window import Tally, Window
 from .wire import with_seq
 
 RETRY_SECONDS = 1.0
@@ -35,16 +34,6 @@ RETRY_SECONDS = 1.0
 
 HELD_SECONDS = 2.0
 """How long what was in flight stays in memory once it is stored, for a quick return."""
-
-
-class Row(IntEnum):
-    """Whether a message in memory has a row in the store as well."""
-
-    NONE = 0
-    WRITING = 1
-    KEPT = 2
-    PERHAPS = 3
-    """The store went away in the middle."""
 
 
 class Phase(Enum):
@@ -57,98 +46,7 @@ class Phase(Enum):
     LIVE = "live"
 
 
-class Copy:
-    """A message on its way to one recipient."""
-
-    __slots__ = (
-        "acknowledged", "ask", "body", "born", "cid", "given", "in_window", "kind", "place",
-        "receipt", "row", "sender", "stamp",
-    )  # fmt: skip
-
-    def __init__(
-        self, sender: int, stamp: int, cid: str, given: bool, kind: int, body: bytes,
-        receipt: Receipt | None, born: float, ask: Chat | None, row: Row = Row.NONE,
-    ) -> None:  # fmt: skip
-        self.sender = sender
-        self.stamp = stamp
-        self.cid = cid
-        self.given = given
-        self.kind = kind
-        self.body = body
-        self.receipt = receipt
-        self.born = born
-        self.ask = ask
-        """What was asked; None for a copy that came from the store."""
-        self.row = row
-        self.place = 0
-        """Level 2: its ``seq``; level 1: how many bytes the connection had to write with it."""
-        self.in_window = False
-        self.acknowledged = False
-
-    @classmethod
-    def from_row(cls, row: Kept, now: float) -> Copy:
-        """A message that waited in the store."""
-        return cls(
-            row.sender, row.stamp, row.cid, row.given, row.kind, row.body, None, now, None,
-            Row.KEPT,
-        )  # fmt: skip
-
-    @property
-    def name(self) -> tuple[int, str]:
-        """What names the message for its recipient."""
-        return self.sender, self.cid
-
-    def settle(self, state: State) -> None:
-        """Tell the sender, once."""
-        receipt = self.receipt
-        if receipt is not None:
-            self.receipt = None
-            receipt.settle(state)
-
-    def refuse(self, error: ChatError) -> None:
-        """Tell the sender that this copy is not taken, once."""
-        receipt = self.receipt
-        if receipt is not None:
-            self.receipt = None
-            receipt.refuse(error)
-
-
-class Receiver(Protocol):
-    """The connection of the user."""
-
-    level: int
-
-    def push(self, line: bytes) -> int:
-        """Queue a line; how many bytes have been queued since the connection began."""
-
-    def flush(self) -> None:
-        """Hand over to the kernel what it takes now; may call :meth:`Mailbox.written`."""
-
-    def welcome(self, backlog: int, waiting: Sequence[Copy]) -> tuple[int, int]:
-        """Answer the login.  At level 1 with the first of ``waiting``: how many of them are in the
-        answer, and what :meth:`push` would return for it."""
-
-    def not_welcome(self, error: ChatError) -> None:
-        """The login fails after all."""
-
-
-class Shelf(Protocol):
-    """The store as a mailbox sees it; every answer comes later, as a call of the mailbox."""
-
-    def census(self, mailbox: Mailbox) -> None:
-        """:meth:`Mailbox.opened`, :meth:`Mailbox.nobody` or :meth:`Mailbox.not_opened`."""
-
-    def keep(self, mailbox: Mailbox, copies: Sequence[Copy]) -> None:
-        """In one transaction; :meth:`Mailbox.kept` or :meth:`Mailbox.not_kept`."""
-
-    def fetch(self, mailbox: Mailbox, after: tuple[int, int], login: int) -> None:
-        """:meth:`Mailbox.page` or :meth:`Mailbox.no_page`, with the same ``login``."""
-
-    def forget(self, mailbox: Mailbox, copies: Sequence[Copy]) -> None:
-        """:meth:`Mailbox.forgotten`, also when it gives up."""
-
-    def pretend(self, mailbox: Mailbox, copy: Copy) -> None:
-        """Settle the copy as stored after an ordinary commit's time, and keep nothing."""
+_LIVE = Phase.LIVE
 
 
 def busy() -> ChatError:
@@ -160,10 +58,9 @@ class Mailbox:
     """What is under way to one user."""
 
     __slots__ = (
-        "_asked_census", "_attaching", "_cursor", "_fetching", "_held_since", "_just_forgotten", "_login", "_retry_at",
-        "_rewind", "_rows", "_seq", "_settings", "_shelf", "_stale", "_unpushed_writing", "_unsure",
-        "_waiting", "_waiting_bytes", "_window", "_window_bytes", "_writing", "blocked",
-        "by_sender", "known", "phase", "receiver", "stored", "user_id",
+        "_asked_census", "_attaching", "_awaited", "_cursor", "_fetching", "_held_since", "_login",
+        "_retry_at", "_rewind", "_seq", "_settings", "_shelf", "_stale", "_tally", "_unsure",
+        "_waiting", "_waiting_bytes", "_window", "blocked", "known", "phase", "receiver", "user_id",
     )  # fmt: skip
 
     def __init__(self, user_id: int, settings: Settings, shelf: Shelf) -> None:
@@ -172,26 +69,19 @@ class Mailbox:
         self.receiver: Receiver | None = None
         self.known = False
         """Whether the store has told how much waits there."""
-        self.stored = 0
-        """Rows in the store, as far as is known."""
-        self.by_sender: dict[int, int] = {}
         self.blocked: frozenset[int] = frozenset()
         """Whose one-to-one messages do not reach this user."""
         self._settings = settings
         self._shelf = shelf
-        self._window: deque[Copy] = deque()
-        self._window_bytes = 0
+        self._window = Window()
         self._waiting: deque[Copy] = deque()
         self._waiting_bytes = 0
-        self._rows: dict[tuple[int, str], Copy] = {}
-        """Copies that were pushed and whose row is in the store, or may be: a page may show it."""
-        self._writing = 0
-        self._unpushed_writing = 0
+        self._tally = Tally()
         self._seq = 0
         self._login = 0
+        """Counts logins, to know the pages that a former one asked for."""
         self._cursor = (0, 0)
         self._fetching = False
-        self._just_forgotten: list[Copy] = []
         self._stale = False
         """Something was kept since the last page was asked for."""
         self._rewind = False
@@ -199,6 +89,8 @@ class Mailbox:
         self._unsure = False
         """Rows may be in the store that nobody counted."""
         self._attaching = False
+        self._awaited = 0
+        """Of what was being written at the login, how much still is."""
         self._asked_census = False
         self._held_since = 0.0
         self._retry_at: float | None = None
@@ -210,25 +102,30 @@ class Mailbox:
         """Whether nothing would be lost if this object were."""
         return (
             self.receiver is None
-            and not (self._window or self._waiting or self._rows)
-            and not (self._writing or self._asked_census)
+            and not (self._window or self._waiting or self._window.has_rows)
+            and not (self._tally.writing or self._asked_census)
         )
 
     @property
-    def under_way(self) -> int:
-        """Messages in memory."""
-        return len(self._window) + len(self._waiting) + self._unpushed_writing
+    def pushed(self) -> int:
+        """Messages that were pushed and are not acknowledged (those of a run count as one)."""
+        return len(self._window)
+
+    @property
+    def waiting(self) -> int:
+        """Messages in memory that wait to be pushed."""
+        return len(self._waiting)
 
     # A message arrives
 
     def send(self, copy: Copy) -> None:
         """Take a message; its receipt is told the fact, at once or later."""
-        if copy.sender in self.blocked and copy.kind == 5:
+        if copy.sender in self.blocked and copy.kind == MsgId.ONE_CHAT:
             self._feign(copy)
-        elif self.phase is Phase.LIVE:
-            if self._waiting or not self._room():
+        elif self.phase is _LIVE:
+            if self._waiting or not self._window.has_room(self._settings):
                 self._make_room()
-                if self._waiting or not self._room():
+                if self._waiting or not self._window.has_room(self._settings):
                     self._wait(copy)
                     return
             self._push(copy)
@@ -237,12 +134,17 @@ class Mailbox:
         else:
             self._keep_new(copy)
 
-    def _room(self) -> bool:
-        settings = self._settings
-        return (
-            len(self._window) < settings.window_messages
-            and self._window_bytes < settings.window_bytes
-        )
+    def send_run(self, run: Run) -> bool:
+        """Take messages that may go to a level 1 client together, if it is live and keeps up."""
+        receiver = self.receiver
+        if self.phase is not _LIVE or receiver is None or self._waiting:
+            return False
+        if run.sender in self.blocked or not self._window.has_room(self._settings):
+            return False
+        run.place = receiver.push_all(run.lines)
+        self._window.copies.append(run)
+        self._window.size += run.size
+        return True
 
     def _make_room(self) -> None:
         # A level 1 client's window empties as the kernel takes its bytes, which may be now.
@@ -257,12 +159,7 @@ class Mailbox:
             receiver.push(with_seq(copy.body, self._seq, copy.cid if copy.given else None))
         else:
             copy.place = receiver.push(copy.body)
-        self._enter(copy)
-
-    def _enter(self, copy: Copy) -> None:
-        copy.in_window = True
-        self._window.append(copy)
-        self._window_bytes += len(copy.body)
+        self._window.enter(copy)
 
     def _wait(self, copy: Copy) -> None:
         settings = self._settings
@@ -278,21 +175,20 @@ class Mailbox:
         if full:
             self._spill()
 
+    def _take_waiting(self) -> list[Copy]:
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        return waiting
+
     def _keep_new(self, copy: Copy) -> None:
-        if self._full_for(copy.sender):
+        if self._tally.is_full_for(copy.sender, self._settings):
             copy.refuse(ChatError(Code.MAILBOX_FULL))
         else:
             self._keep([copy])
 
-    def _full_for(self, sender: int) -> bool:
-        settings = self._settings
-        return (
-            self.stored + self._writing >= settings.mailbox_messages
-            or self.by_sender.get(sender, 0) >= settings.mailbox_per_sender
-        )
-
     def _feign(self, copy: Copy) -> None:
-        if self.known and self._full_for(copy.sender):
+        if self.known and self._tally.is_full_for(copy.sender, self._settings):
             copy.refuse(ChatError(Code.MAILBOX_FULL))
         else:
             self._shelf.pretend(self, copy)
@@ -301,11 +197,13 @@ class Mailbox:
 
     def _spill(self) -> None:
         """Everything unanswered goes into the store, in one transaction."""
-        batch = [c for c in self._window if c.row is Row.NONE and c.receipt is not None]
+        batch = [
+            copy
+            for copy in self._window.take_apart()
+            if copy.row is Row.NONE and copy.receipt is not None
+        ]
         if self._waiting:
-            batch.extend(self._waiting)
-            self._waiting.clear()
-            self._waiting_bytes = 0
+            batch.extend(self._take_waiting())
             self._fall_behind()
         self._keep(batch)
 
@@ -316,28 +214,20 @@ class Mailbox:
     def _keep(self, copies: list[Copy]) -> None:
         if not copies:
             return
-        self._writing += len(copies)
         for copy in copies:
             copy.row = Row.WRITING
-            # Counted from now on, so that a burst cannot pass the quota before its commit.
-            self.by_sender[copy.sender] = self.by_sender.get(copy.sender, 0) + 1
+            self._tally.begin(copy)
             if copy.in_window:
-                self._rows[copy.name] = copy
-            else:
-                self._unpushed_writing += 1
+                self._window.note_row(copy)
         self._shelf.keep(self, copies)
 
     def kept(self, copies: Sequence[Copy], outcomes: Sequence[Outcome]) -> None:
         """The store has answered for each copy, in order."""
         gone = []
+        self._awaited -= len(copies)
         for copy, outcome in zip(copies, outcomes, strict=True):
-            self._no_longer_writing(copy)
-            there = outcome.keeping in (Keeping.STORED, Keeping.REPEATED)
-            if outcome.keeping is Keeping.STORED:
-                self.stored += 1
-            else:
-                self._uncount(copy.sender)
-            if there:
+            self._tally.end(copy, outcome.keeping is Keeping.STORED)
+            if outcome.keeping in (Keeping.STORED, Keeping.REPEATED):
                 copy.stamp = outcome.stamp
                 copy.row = Row.KEPT
                 self._stale = self._stale or not copy.in_window
@@ -345,7 +235,8 @@ class Mailbox:
                 if copy.acknowledged:
                     gone.append(copy)
             else:
-                self._unwritten(copy)
+                copy.row = Row.NONE
+                self._window.drop_row(copy)
                 conflict = outcome.keeping is Keeping.CONFLICT
                 copy.refuse(ChatError(Code.CID_REUSED if conflict else Code.BAD_REQUEST))
         self._forget(gone)
@@ -354,21 +245,20 @@ class Mailbox:
     def not_kept(self, copies: Sequence[Copy], unknown: bool) -> None:
         """The store could not be reached; ``unknown``: the rows may be there all the same."""
         gone = []
+        self._awaited -= len(copies)
         for copy in copies:
-            self._no_longer_writing(copy)
-            self._uncount(copy.sender)
-            if copy.in_window or copy.acknowledged:
-                if unknown:
-                    copy.row = Row.PERHAPS
-                    if copy.acknowledged:
-                        gone.append(copy)
-                else:
-                    self._unwritten(copy)
+            self._tally.end(copy, new=False)
+            if not (copy.in_window or copy.acknowledged):
+                self._unsure = self._unsure or unknown
             elif unknown:
-                self._unsure = True
+                copy.row = Row.PERHAPS
+                if copy.acknowledged:
+                    gone.append(copy)
+            else:
+                copy.row = Row.NONE
+                self._window.drop_row(copy)
             copy.refuse(busy())
-        if self._unsure:
-            self._rewind = True
+        self._rewind = self._rewind or self._unsure
         if self.receiver is None:
             self._drop_refused()
         self._forget(gone)
@@ -381,31 +271,9 @@ class Mailbox:
         self._fall_behind()
         self._go_on()
 
-    def _no_longer_writing(self, copy: Copy) -> None:
-        self._writing -= 1
-        if not copy.in_window and not copy.acknowledged:
-            self._unpushed_writing -= 1
-
-    def _unwritten(self, copy: Copy) -> None:
-        copy.row = Row.NONE
-        self._leave_rows(copy)
-
-    def _uncount(self, sender: int) -> None:
-        count = self.by_sender.get(sender, 0) - 1
-        if count > 0:
-            self.by_sender[sender] = count
-        else:
-            self.by_sender.pop(sender, None)
-
     def _drop_refused(self) -> None:
         """Nobody waits any more for what was refused in the window of a lost connection."""
-        for copy in [c for c in self._window if c.row in (Row.NONE, Row.PERHAPS)]:
-            if copy.receipt is None:
-                self._unsure = self._unsure or copy.row is Row.PERHAPS
-                self._window.remove(copy)
-                self._window_bytes -= len(copy.body)
-                copy.in_window = False
-                self._rows.pop(copy.name, None)
+        self._unsure = self._window.drop_refused() or self._unsure
 
     # Out of the store
 
@@ -416,25 +284,19 @@ class Mailbox:
     def forgotten(self, copies: Sequence[Copy], done: bool) -> None:
         """The rows are deleted, or (not ``done``) will be shown again at the next login."""
         for copy in copies:
-            if self._fetching:
-                # The page that is on its way may have been read before the deletion.
-                self._just_forgotten.append(copy)
-            else:
-                self._leave_rows(copy)
+            self._window.forget_row(copy)
             if done and copy.row is Row.KEPT:
-                self.stored = max(0, self.stored - 1)
-                self._uncount(copy.sender)
+                self._tally.remove(copy)
         self._unsure = self._unsure or not done
 
-    def _leave_rows(self, copy: Copy) -> None:
-        if self._rows.get(copy.name) is copy:
-            del self._rows[copy.name]
-
-    def _fetched(self) -> None:
-        self._fetching = False
-        for copy in self._just_forgotten:
-            self._leave_rows(copy)
-        self._just_forgotten.clear()
+    def _fetch(self) -> None:
+        self._fetching = True
+        self._stale = False
+        if self._rewind:
+            self._rewind = False
+            self._cursor = (0, 0)
+        self._window.page_asked()
+        self._shelf.fetch(self, self._cursor, self._login)
 
     def page(self, login: int, rows: Sequence[Kept], more: bool, now: float) -> None:
         """A page of what waits, asked for during this ``login``."""
@@ -443,60 +305,52 @@ class Mailbox:
         fresh = []
         for row in rows:
             self._cursor = (row.stamp, row.sender)
-            if (row.sender, row.cid) not in self._rows:
-                fresh.append(Copy.from_row(row, now))
-        self._fetched()
+            if not self._window.knows(row.sender, row.cid):
+                copy = Copy.from_row(row, now)
+                self._window.note_row(copy)
+                fresh.append(copy)
+        self._page_came()
         if self.phase is Phase.GREETING:
             self._greet(fresh)
             self.phase = Phase.DRAINING
         else:
             for copy in fresh:
-                self._rows[copy.name] = copy
                 self._push(copy)
         if not more:
-            self._end_in_sight()
+            unseen = self._stale or self._rewind or self._tally.unpushed
+            self.phase = Phase.CLOSING if unseen else Phase.LIVE
         self._go_on()
 
     def no_page(self, login: int, now: float) -> None:
         """The store could not be reached."""
         if login != self._login:
             return
-        self._fetched()
+        self._page_came()
         if self.phase is Phase.GREETING:
             self._fail_login(busy())
         else:
             self._retry_at = now + RETRY_SECONDS
 
-    def _end_in_sight(self) -> None:
-        unseen = self._stale or self._rewind or self._unpushed_writing
-        self.phase = Phase.CLOSING if unseen else Phase.LIVE
+    def _page_came(self) -> None:
+        self._fetching = False
+        self._window.page_came()
 
     def _go_on(self) -> None:
         """Whatever has become possible."""
-        if self.phase is Phase.LIVE:
-            while self._waiting and self._room():
+        if self.phase is _LIVE:
+            while self._waiting and self._window.has_room(self._settings):
                 copy = self._waiting.popleft()
                 self._waiting_bytes -= len(copy.body)
                 self._push(copy)
-        elif self.phase in (Phase.DRAINING, Phase.CLOSING) and self._retry_at is None:
-            closing_must_wait = self.phase is Phase.CLOSING and self._unpushed_writing
-            if not self._fetching and not closing_must_wait and self._half_empty():
+        elif self.phase is Phase.GREETING:
+            # What was said before the login belongs into its answer.
+            if not self._fetching and self._awaited <= 0:
                 self._fetch()
-
-    def _half_empty(self) -> bool:
-        settings = self._settings
-        return (
-            len(self._window) <= settings.window_messages // 2
-            and self._window_bytes <= settings.window_bytes // 2
-        )
-
-    def _fetch(self) -> None:
-        self._fetching = True
-        self._stale = False
-        if self._rewind:
-            self._rewind = False
-            self._cursor = (0, 0)
-        self._shelf.fetch(self, self._cursor, self._login)
+        elif self.phase in (Phase.DRAINING, Phase.CLOSING) and self._retry_at is None:
+            must_wait = self.phase is Phase.CLOSING and self._tally.unpushed
+            half_empty = self._window.is_half_empty(self._settings)
+            if not self._fetching and not must_wait and half_empty:
+                self._fetch()
 
     # The recipient acknowledges
 
@@ -511,28 +365,12 @@ class Mailbox:
 
     def written(self, taken: int) -> None:
         """The kernel has so many of a level 1 client's bytes."""
-        if self._window:
+        if self._window.copies:
             self._acknowledge(taken, State.PUSHED)
 
     def _acknowledge(self, place: int, state: State) -> None:
-        window = self._window
-        gone = []
-        while window and window[0].place <= place:
-            copy = window.popleft()
-            self._window_bytes -= len(copy.body)
-            if copy.row is Row.NONE:
-                receipt = copy.receipt
-                if receipt is not None:
-                    copy.receipt = None
-                    receipt.settle(state)
-                continue
-            copy.in_window = False
-            copy.acknowledged = True
-            copy.settle(state)
-            if copy.row is not Row.WRITING:
-                gone.append(copy)
-        self._forget(gone)
-        if self._waiting or self.phase is not Phase.LIVE:
+        self._forget(self._window.acknowledge(place, state))
+        if self._waiting or self.phase is not _LIVE:
             self._go_on()
 
     # Logins come and go
@@ -560,15 +398,11 @@ class Mailbox:
         """How much waits in the store."""
         self._asked_census = False
         self.known = True
-        self.stored = census.waiting
-        self.by_sender = dict(census.by_sender)
+        self._tally.stored = census.waiting
+        self._tally.by_sender = dict(census.by_sender)
         self.blocked = census.blocked
-        waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
-        for copy in waiting:
-            if copy.sender in self.blocked and copy.kind == 5:
-                self._feign(copy)
-            else:
-                self._keep_new(copy)
+        for copy in self._take_waiting():
+            self.send(copy)
         if self._attaching and self.receiver is not None:
             self._attaching = False
             self._attach_known(self.receiver)
@@ -583,8 +417,7 @@ class Mailbox:
 
     def _not_opened(self, error: ChatError) -> None:
         self._asked_census = False
-        waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
-        for copy in waiting:
+        for copy in self._take_waiting():
             copy.refuse(error)
         if self._attaching:
             self._attaching = False
@@ -597,21 +430,22 @@ class Mailbox:
             receiver.not_welcome(error)
 
     def _attach_known(self, receiver: Receiver) -> None:
+        tally = self._tally
+        held = list(self._window.take_apart())
+        kept = sum(1 for copy in held if copy.row is Row.KEPT)
+        elsewhere = self._unsure or tally.unpushed > 0 or tally.stored > kept
         self._seq = 0
         self._rewind = True
-        in_memory = sum(1 for copy in self._window if copy.row is Row.KEPT)
-        elsewhere = self._unsure or self._unpushed_writing or self.stored > in_memory
+        self._unsure = False
         if receiver.level == 2:
-            unkept = sum(1 for copy in self._window if copy.row is not Row.KEPT)
-            receiver.welcome(self.stored + unkept + self._unpushed_writing, ())
+            receiver.welcome(tally.stored + len(held) - kept + tally.unpushed, ())
             self._push_held(0)
             self.phase = Phase.DRAINING if elsewhere else Phase.LIVE
-            self._unsure = False
             self._go_on()
         elif elsewhere:
-            self._unsure = False
             self.phase = Phase.GREETING
-            self._fetch()
+            self._awaited = tally.writing
+            self._go_on()
         else:
             self._greet([])
             self.phase = Phase.LIVE
@@ -622,47 +456,43 @@ class Mailbox:
         receiver = self.receiver
         assert receiver is not None
         for copy in fresh:
-            self._rows[copy.name] = copy
-            self._enter(copy)
-        taken, place = receiver.welcome(len(self._window), tuple(self._window))
-        for copy in list(self._window)[:taken]:
+            self._window.enter(copy)
+        waiting = list(self._window.take_apart())
+        taken, place = receiver.welcome(len(waiting), waiting)
+        for copy in waiting[:taken]:
             copy.place = place
         self._push_held(taken)
 
     def _push_held(self, already: int) -> None:
         """What is in the window from before is pushed on this connection first, from memory."""
-        held = list(self._window)
-        self._window.clear()
-        self._window_bytes = 0
-        for index, copy in enumerate(held):
+        for index, copy in enumerate(self._window.clear()):
             if index < already:
-                self._enter(copy)
+                self._window.enter(copy)
             else:
                 self._push(copy)
 
     def detach(self, now: float) -> None:
         """The connection has ended, or its user has logged out: what is unanswered is stored."""
+        was_live = self.phase is _LIVE
         self.receiver = None
+        self.phase = Phase.AWAY
         self._login += 1
-        self._fetched()
         self._attaching = False
         self._held_since = now
-        was_live = self.phase is Phase.LIVE
         # What was not seen to its end is looked for again.
         self._unsure = self._unsure or not was_live
-        self.phase = Phase.AWAY
+        self._page_came()
         self._drop_refused()
+        if not self.known:
+            return
+        unpushed = self._take_waiting()
         if was_live:
             # Nothing else is in the store: what waits in memory is next in line.
-            for copy in self._waiting:
-                self._enter(copy)
-            unpushed: list[Copy] = []
-        else:
-            unpushed = list(self._waiting)
-        if self.known:
-            self._waiting.clear()
-            self._waiting_bytes = 0
-            self._keep([c for c in self._window if c.row is Row.NONE] + unpushed)
+            for copy in unpushed:
+                self._window.enter(copy)
+            unpushed = []
+        held = [copy for copy in self._window.take_apart() if copy.row is Row.NONE]
+        self._keep(held + unpushed)
 
     # Time passes
 
@@ -677,11 +507,12 @@ class Mailbox:
             self._spill()
 
     def _overdue(self, before: float) -> bool:
-        if self._waiting and self.phase is not Phase.AWAY and self._waiting[0].born <= before:
+        if self._waiting and self._waiting[0].born <= before:
             return self.known
-        if not self._window or self._window[-1].row is not Row.NONE:
+        copies = self._window.copies
+        if not copies or copies[-1].row is not Row.NONE:
             return False
-        for copy in self._window:
+        for copy in copies:
             if copy.row is Row.NONE and copy.receipt is not None:
                 return copy.born <= before
         return False
@@ -689,9 +520,7 @@ class Mailbox:
     def _release_held(self, now: float) -> None:
         if not self._window or now - self._held_since < HELD_SECONDS:
             return
-        if all(copy.row is Row.KEPT for copy in self._window):
-            for copy in self._window:
+        if all(copy.row is Row.KEPT for copy in self._window.copies):
+            for copy in self._window.clear():
                 copy.in_window = False
-                self._rows.pop(copy.name, None)
-            self._window.clear()
-            self._window_bytes = 0
+                self._window.drop_row(copy)

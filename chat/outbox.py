@@ -90,6 +90,15 @@ class Outbox:
             self._turn.add(self)
         return self.queued
 
+    def write_all(self, lines: list[bytes]) -> int:
+        """Queue several lines, as :meth:`write` does."""
+        self._lines += lines
+        self.queued += sum(map(len, lines)) + len(lines)
+        if not self._dirty:
+            self._dirty = True
+            self._turn.add(self)
+        return self.queued
+
     def _joined(self) -> bytes:
         lines = self._lines
         lines.append(b"")

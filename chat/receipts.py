@@ -1,22 +1,23 @@
-"""What the sender of a message is to be told, and what is remembered of it.
+"""What the sender of a message is to be told.
 
-A :class:`Sender` is one user as the author of messages: how many of them are unanswered, which
-``cid`` names which message, and which recipients it has to begin with anew after an errno 108.
-It outlives connections.  Pure: no I/O, the time is passed in.
+A message's receipt is told the fact, or the refusal, once for each copy; then it answers on the
+connections that asked.  Pure: no I/O, the time is passed in.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from .errors import ChatError, Code
 from .messages import MsgId
 from .wire import encode, refusal
+
+if TYPE_CHECKING:
+    from .senders import Sender
 
 
 class State(IntEnum):
@@ -27,14 +28,21 @@ class State(IntEnum):
     DELIVERED = 2
 
 
-_WORDS = (b"pushed", b"stored", b"delivered")
+_TAILS = (b',"state":"pushed"}', b',"state":"stored"}', b',"state":"delivered"}')
+_ONE = b'{"msgid":11,"errno":0,"ack":5,"cid":'
 
 
 class Answers(Protocol):
     """Where answers go: the connection on which a message came, as long as it is there."""
 
+    level: int
+    """At level 1 it is told refusals only."""
+
     def answer(self, line: bytes) -> None:
         """Queue one line for the client; nothing happens when it has gone."""
+
+    def answer_all(self, lines: list[bytes]) -> None:
+        """Queue several lines, as :meth:`answer` does."""
 
 
 class Receipt(Protocol):
@@ -47,46 +55,34 @@ class Receipt(Protocol):
         """One copy is not taken."""
 
 
-class Sent:
-    """A message with a ``cid``: who asked, and the answer once there is one."""
+class Sent(msgspec.Struct, gc=False, eq=False):
+    """A message with a ``cid``: who asked, and the answer once there is one.
 
-    __slots__ = (
-        "answered_at", "asked_by", "cid", "digest", "error", "group", "kind", "members", "open",
-        "refused", "sender", "state", "target",
-    )  # fmt: skip
+    Outside the garbage collection: its cycle with the sender ends when it is forgotten.
+    """
 
-    def __init__(
-        self, sender: Sender, asked_by: Answers, kind: int, target: int, cid: str, digest: int
-    ) -> None:
-        self.sender = sender
-        self.asked_by: list[Answers] = [asked_by]
-        self.kind = kind
-        self.target = target
-        self.cid = cid
-        self.digest = digest
-        self.group = kind == MsgId.GROUP_CHAT
-        self.open = 1
-        self.members = 0
-        self.refused = 0
-        self.state = State.DELIVERED
-        self.error: ChatError | None = None
-        self.answered_at = 0.0
+    sender: Sender
+    asked_by: Answers
+    kind: int
+    target: int
+    cid: str
+    digest: int
+    """Over msgid, target and text: tells a repeat from another message."""
+    state: State | None = None
+    """None while it is open."""
+    answered_at: float = 0.0
+    others: list[Answers] | None = None
+    """Who asked again meanwhile."""
 
     def settle(self, state: State) -> None:
-        if state < self.state:
-            self.state = state
-        self.open -= 1
-        if self.open == 0:
-            self._finish()
+        """See :class:`Receipt`."""
+        self.state = state
+        self._finish(self.line(), 2)
 
     def refuse(self, error: ChatError) -> None:
-        self.open -= 1
-        if self.group and error.code == Code.MAILBOX_FULL:
-            self.refused += 1
-        elif self.error is None or self.error.code != Code.BUSY:
-            self.error = error
-        if self.open == 0:
-            self._finish()
+        """See :class:`Receipt`."""
+        self.sender.gave_up(self, error)
+        self._finish(refusal(MsgId.ACK, error, ack=self.kind, cid=self.cid), 1)
 
     def again(self, asked_by: Answers, digest: int) -> None:
         """The same ``cid`` once more: the same answer, unless it is another message.
@@ -95,33 +91,71 @@ class Sent:
         """
         if digest != self.digest:
             raise ChatError(Code.CID_REUSED)
-        if self.open:
-            self.asked_by.append(asked_by)
-            self.sender.began()
-        else:
-            asked_by.answer(self._line())
+        if self.state is not None:
+            if asked_by.level > 1:
+                asked_by.answer(self.line())
+            return
+        if self.others is None:
+            self.others = []
+        self.others.append(asked_by)
+        self.sender.unanswered += 1
 
-    def _finish(self) -> None:
+    def _finish(self, line: bytes, level: int) -> None:
         sender = self.sender
-        if self.error is None:
-            line = self._line()
-            sender.answered(self)
-        else:
-            line = refusal(MsgId.ACK, self.error, ack=self.kind, cid=self.cid)
-            sender.gave_up(self)
-        asked_by, self.asked_by = self.asked_by, []
+        self.answered_at = sender.now()
+        asked_by = [self.asked_by, *(self.others or ())]
+        self.others = None
         for connection in asked_by:
-            connection.answer(line)
+            if connection.level >= level:
+                connection.answer(line)
         sender.ended(len(asked_by))
 
-    def _line(self) -> bytes:
-        word = _WORDS[self.state]
-        if self.group:
-            refused = b',"refused":%d' % self.refused if self.refused else b""
-            return b'{"msgid":11,"errno":0,"ack":9,"cid":%b,"state":"%b","members":%d%b}' % (
-                encode(self.cid), word, self.members, refused
-            )  # fmt: skip
-        return b'{"msgid":11,"errno":0,"ack":5,"cid":%b,"state":"%b"}' % (encode(self.cid), word)
+    def line(self) -> bytes:
+        """The answer; there must be one."""
+        assert self.state is not None
+        return _ONE + encode(self.cid) + _TAILS[self.state]
+
+
+class SentToGroup(Sent, gc=False, eq=False):
+    """A group message with a ``cid``: answered when every member is served."""
+
+    open: int = 1
+    """Copies without a fact, and one for the fan-out itself."""
+    members: int = 0
+    refused: int = 0
+    weakest: State = State.DELIVERED
+    error: ChatError | None = None
+
+    def settle(self, state: State) -> None:
+        """See :class:`Receipt`."""
+        if state < self.weakest:
+            self.weakest = state
+        self._one_less()
+
+    def refuse(self, error: ChatError) -> None:
+        """See :class:`Receipt`."""
+        if error.code == Code.MAILBOX_FULL:
+            self.refused += 1
+        elif self.error is None or error.code == Code.BUSY:
+            self.error = error
+        self._one_less()
+
+    def _one_less(self) -> None:
+        self.open -= 1
+        if self.open:
+            return
+        if self.error is None:
+            super().settle(self.weakest)
+        else:
+            super().refuse(self.error)
+
+    def line(self) -> bytes:
+        """The answer; there must be one."""
+        assert self.state is not None
+        refused = b',"refused":%d' % self.refused if self.refused else b""
+        return b'{"msgid":11,"errno":0,"ack":9,"cid":%b,"members":%d%b%b' % (
+            encode(self.cid), self.members, refused, _TAILS[self.state],
+        )  # fmt: skip
 
 
 class Nameless:
@@ -135,9 +169,11 @@ class Nameless:
         self.kind = kind
 
     def settle(self, state: State) -> None:
+        """See :class:`Receipt`."""
         self.sender.ended(1)
 
     def refuse(self, error: ChatError) -> None:
+        """See :class:`Receipt`."""
         self.asked_by.answer(refusal(MsgId.ACK, error, ack=self.kind))
         self.sender.ended(1)
 
@@ -145,7 +181,7 @@ class Nameless:
 class NamelessGroup(Nameless):
     """A group message without ``cid``: refused as a whole, or not at all."""
 
-    __slots__ = ("error", "members", "open", "refused")
+    __slots__ = ("error", "open")
 
     def __init__(self, sender: Sender, asked_by: Answers, kind: int) -> None:
         super().__init__(sender, asked_by, kind)
@@ -153,9 +189,11 @@ class NamelessGroup(Nameless):
         self.error: ChatError | None = None
 
     def settle(self, state: State) -> None:
+        """See :class:`Receipt`."""
         self._one_less()
 
     def refuse(self, error: ChatError) -> None:
+        """See :class:`Receipt`."""
         if error.code != Code.MAILBOX_FULL and self.error is None:
             self.error = error
         self._one_less()
@@ -170,97 +208,28 @@ class NamelessGroup(Nameless):
             self.sender.ended(1)
 
 
-class Bounds(msgspec.Struct, frozen=True):
-    """How much is remembered of a sender, and how long (seconds)."""
-
-    remembered: int
-    seconds: float
-    gates: int = 1000
-
-
-class Sender:
-    """One user as the author of messages."""
-
-    __slots__ = (
-        "_bounds", "_clock", "_done", "_done_order", "fields", "gates", "id", "low_water", "name",
-        "on_low_water", "pending", "unanswered",
-    )  # fmt: skip
-
-    def __init__(self, user_id: int, name: str, bounds: Bounds, clock: Callable[[], float]) -> None:
-        self.id = user_id
-        self.name = name
-        self.fields = (user_id, name, b',"id":%d' % user_id, b',"name":%b' % encode(name))
-        self.unanswered = 0
-        self.low_water = 0
-        self.on_low_water: Callable[[], None] | None = None
-        """Called once, when :attr:`unanswered` has come down to :attr:`low_water`."""
-        self.pending: dict[str, Sent] = {}
-        """By ``cid``, what is under way."""
-        self.gates: dict[int, str] = {}
-        """After a 108: by target (groups negative) the ``cid`` with which it goes on."""
-        self._done: dict[str, Sent] = {}
-        self._done_order: deque[Sent] = deque()
-        self._bounds = bounds
-        self._clock = clock
-
-    def known(self, cid: str) -> Sent | None:
-        """The message that has this ``cid``, if it is under way or remembered."""
-        return self.pending.get(cid) or self._done.get(cid)
-
-    @property
-    def remembered(self) -> int:
-        """How many answers are remembered."""
-        return len(self._done)
-
-    def began(self) -> None:
-        """One more request is unanswered."""
-        self.unanswered += 1
-
-    def ended(self, count: int) -> None:
-        """So many requests are answered."""
-        self.unanswered -= count
-        if self.on_low_water is not None and self.unanswered <= self.low_water:
-            call, self.on_low_water = self.on_low_water, None
-            call()
-
-    def answered(self, sent: Sent) -> None:
-        """Remember the answer for a repeat."""
-        sent.answered_at = self._clock()
-        del self.pending[sent.cid]
-        self._done[sent.cid] = sent
-        self._done_order.append(sent)
-        if len(self._done) > self._bounds.remembered:
-            self.forget_oldest()
-
-    def gave_up(self, sent: Sent) -> None:
-        """Refused: nothing is remembered, but where to begin again after a 108."""
-        del self.pending[sent.cid]
-        error = sent.error
-        if error is not None and error.code == Code.BUSY:
-            key = -sent.target if sent.group else sent.target
-            if len(self.gates) < self._bounds.gates:
-                self.gates.setdefault(key, sent.cid)
-
-    def gate(self, key: int, cid: str | None) -> None:
-        """Let a message to this target through, or not.
-
-        :raises ChatError: 108, an earlier one has to come again first.
-        """
-        first = self.gates.get(key)
-        if first is None:
-            if len(self.gates) >= self._bounds.gates:
-                raise ChatError(Code.BUSY, retry_after=1.0)
-        elif first == cid:
-            del self.gates[key]
-        else:
-            raise ChatError(Code.BUSY, retry_after=1.0)
-
-    def forget_oldest(self) -> None:
-        """Forget the oldest answer."""
-        del self._done[self._done_order.popleft().cid]
-
-    def expire(self, now: float) -> None:
-        """Forget the answers that are old enough."""
-        oldest = now - self._bounds.seconds
-        while self._done_order and self._done_order[0].answered_at <= oldest:
-            self.forget_oldest()
+def settle_all(receipts: Sequence[Receipt], state: State) -> None:
+    """Tell many at once: their answers to one connection go out in one piece."""
+    connection: Answers | None = None
+    sender: Sender | None = None
+    lines: list[bytes] = []
+    tail = _TAILS[state]
+    now = 0.0
+    for receipt in receipts:
+        if type(receipt) is not Sent or receipt.others is not None or receipt.asked_by.level < 2:
+            receipt.settle(state)
+            continue
+        if receipt.asked_by is not connection:
+            if connection is not None and sender is not None:
+                connection.answer_all(lines)
+                sender.ended(len(lines))
+                lines = []
+            connection = receipt.asked_by
+            sender = receipt.sender
+            now = sender.now()
+        receipt.state = state
+        receipt.answered_at = now
+        lines.append(_ONE + encode(receipt.cid) + tail)
+    if connection is not None and sender is not None:
+        connection.answer_all(lines)
+        sender.ended(len(lines))

@@ -28,6 +28,7 @@ from .outbox import Turn
 from .page import page_site
 from .passwords import Passwords
 from .ports import Ports
+from .relay import Relay
 from .session import Session
 from .shelf import StoreShelf
 from .states import States
@@ -52,11 +53,15 @@ class Server:
     """Everything that conversations share; implements :class:`chat.session.Server`.
 
     Listens nowhere: :class:`ChatService` does.
+
+    :param passwords: where hashes are computed; by default as the settings say.
     """
 
     log = Logger()
 
-    def __init__(self, settings: Settings, store: Store, reactor: Any) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, reactor: Any, passwords: Passwords | None = None
+    ) -> None:
         self.settings = settings
         self.store = store
         self.reactor = reactor
@@ -66,9 +71,10 @@ class Server:
         self.turn = Turn(self.call_later)
         self.shelf = StoreShelf(store.offline, settings, clock, self.spawn, self.call_later)
         self.delivery = Delivery(settings, self.shelf, clock)
+        self.relay = Relay(self.delivery, settings.unanswered_per_sender, settings.window_messages)
         self.states = States(store.users, self.spawn, self.call_later)
         self.delivery.presence.append(self.states.changed)
-        self.passwords = Passwords(
+        self.passwords = passwords or Passwords(
             reactor.callFromThread, threads=settings.hashing_threads, queue=settings.hashing_queue
         )
         accounts = Accounts(store.users, self.passwords, self.delivery)

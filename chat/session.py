@@ -17,12 +17,15 @@ from twisted.logger import Logger
 
 from .commands import Commands
 from .config import Settings
+from .copies import Copy
 from .delivery import Delivery
 from .errors import ChatError, Code, StoreAway
-from .mailbox import Copy, Mailbox, busy
+from .mailbox import Mailbox, busy
 from .messages import MsgId, Pong, Received, Request
 from .outbox import Outbox
-from .receipts import Nameless, Sender
+from .receipts import Nameless
+from .relay import Relay
+from .senders import Sender
 from .wire import MSGIDS, BadLine, answer, encode, parse, refusal
 
 PING = b'{"msgid":13}'
@@ -74,6 +77,7 @@ class Server(Protocol):
     settings: Settings
     commands: Commands
     delivery: Delivery
+    relay: Relay
     sessions: set[Session]
 
     def monotonic(self) -> float:
@@ -92,7 +96,7 @@ class Session:
     log = Logger()
 
     __slots__ = (
-        "_asked", "_ending_at", "_entering", "_holds", "_mailbox", "_opened_at", "_paused",
+        "_asked", "_deaf", "_ending_at", "_entering", "_holds", "_mailbox", "_opened_at", "_paused",
         "_pings", "_queue", "_queued_bytes", "_roster", "address", "closed", "heard_at", "level",
         "line", "nameless", "now", "outbox", "sender", "server", "transport",
     )  # fmt: skip
@@ -114,6 +118,8 @@ class Session:
         self._queued_bytes = 0
         self._holds = 0
         self._paused = False
+        self._deaf = False
+        """Whether the last request has been read: what comes is thrown away."""
         self._ending_at: float | None = None
         self._entering: Deferred[None] | None = None
         self._roster: Mapping[str, Any] = {}
@@ -133,8 +139,28 @@ class Session:
         if self.outbox.pending > PENDING_ANSWERS:
             self._holds |= CLOGGED
 
+    def receive_all(self, lines: Sequence[bytes]) -> int:
+        """Work off the lines of one read, all of them UTF-8; how many were, as the transport may
+        have to stop before the last."""
+        at = 0
+        end = len(lines)
+        relay = self.server.relay
+        while at < end and not self._paused and not self.closed:
+            if not self._holds and not self._queue and self.sender is not None:
+                before = at
+                at = relay.pass_on(self, lines, at)
+                if at > before:
+                    self._hold_for_answers(self.sender)
+                    continue
+            if lines[at]:
+                self.receive(lines[at])
+            at += 1
+        return at
+
     def receive(self, line: bytes) -> None:
         """Work off one line, now or when its turn comes."""
+        if self._deaf:
+            return
         request: Request | BadLine
         try:
             request = parse(line)
@@ -152,8 +178,16 @@ class Session:
             self._perform(request, line)
 
     def too_long(self) -> None:
-        """A line passed the bound: errno 106, and the connection ends."""
-        self._refuse(ChatError(Code.TOO_LARGE, fatal=True), 0, None)
+        """A line passed the bound: errno 106 in its turn, and the connection ends."""
+        if self._deaf:
+            return
+        self._deaf = True
+        bad = BadLine(Code.TOO_LARGE, "too large", 0, None)
+        bad.fatal = True
+        if self._holds or self._queue:
+            self._enqueue(bad, b"")
+        else:
+            self._perform(bad, b"")
 
     def _received(self, request: Received) -> None:
         try:
@@ -201,7 +235,7 @@ class Session:
             self._fail(request)
             return
         if result is None:
-            if sender is not None and (sender.unanswered >= server.settings.unanswered_per_sender):
+            if sender is not None:
                 self._hold_for_answers(sender)
         elif isinstance(result, Mapping):
             self._answer(request, result, self.level)
@@ -223,12 +257,20 @@ class Session:
         else:
             if fields is not None:
                 self._answer(request, fields, level)
-        self._release(BUSY)
+        self._soon(lambda: self._release(BUSY))
+
+    def _soon(self, call: Callable[[], object]) -> None:
+        """Go on when whoever has brought the news is done: what comes next may need the same
+        mailbox."""
+        self.server.call_later(0, call)
 
     def _hold_for_answers(self, sender: Sender) -> None:
+        """If too many are unanswered, what follows waits."""
+        if sender.unanswered < self.server.settings.unanswered_per_sender:
+            return
         self._holds |= UNANSWERED
         sender.low_water = self.server.settings.unanswered_per_sender // 2
-        sender.on_low_water = lambda: self._release(UNANSWERED)
+        sender.on_low_water = lambda: self._soon(lambda: self._release(UNANSWERED))
 
     def _release(self, hold: int) -> None:
         """What the queued requests waited for is there."""
@@ -255,6 +297,11 @@ class Session:
         """Queue one line for the client; nothing happens when it has gone."""
         if not self.closed:
             self.outbox.write(line)
+
+    def answer_all(self, lines: list[bytes]) -> None:
+        """Queue several lines, as :meth:`answer` does."""
+        if not self.closed:
+            self.outbox.write_all(lines)
 
     def _answer(self, request: Request, fields: Mapping[str, Any], level: int) -> None:
         if level >= 2:
@@ -291,8 +338,12 @@ class Session:
         self._refuse(ChatError(Code.INTERNAL), MSGIDS[kind], request.cid or None)
 
     def push(self, line: bytes) -> int:
-        """See :meth:`chat.mailbox.Receiver.push`."""
+        """See :meth:`chat.copies.Receiver.push`."""
         return self.outbox.write(line)
+
+    def push_all(self, lines: list[bytes]) -> int:
+        """See :meth:`chat.copies.Receiver.push_all`."""
+        return self.outbox.write_all(lines)
 
     def flush(self) -> None:
         """Hand over what the kernel takes now."""
@@ -327,7 +378,7 @@ class Session:
         self._mailbox = mailbox
 
     def welcome(self, backlog: int, waiting: Sequence[Copy]) -> tuple[int, int]:
-        """See :meth:`chat.mailbox.Receiver.welcome`."""
+        """See :meth:`chat.copies.Receiver.welcome`."""
         sender = self.sender
         assert sender is not None and self._entering is not None
         fields: dict[str, Any] = {
@@ -361,7 +412,7 @@ class Session:
         return texts
 
     def not_welcome(self, error: ChatError) -> None:
-        """See :meth:`chat.mailbox.Receiver.not_welcome`."""
+        """See :meth:`chat.copies.Receiver.not_welcome`."""
         if self._entering is not None and not self._entering.called:
             self._entering.errback(error)
 
@@ -383,7 +434,7 @@ class Session:
             return succeed(None)
         done: Deferred[None] = Deferred()
         sender.low_water = 0
-        sender.on_low_water = lambda: done.callback(None)
+        sender.on_low_water = lambda: self._soon(lambda: done.callback(None))
         return done
 
     def still_there(self) -> Awaitable[bool]:
@@ -433,7 +484,7 @@ class Session:
             self.end()
         else:
             sender.low_water = 0
-            sender.on_low_water = self._end_when_done
+            sender.on_low_water = lambda: self._soon(self._end_when_done)
 
     def lost(self) -> None:
         """The connection is gone."""

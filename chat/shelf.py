@@ -14,9 +14,10 @@ from hashlib import blake2b
 from typing import Any
 
 from .config import Settings
+from .copies import Copy, Row
 from .errors import StoreAway
 from .interfaces import Clock, Offline
-from .mailbox import RETRY_SECONDS, Copy, Mailbox, Row, busy
+from .mailbox import RETRY_SECONDS, Mailbox, busy
 from .messages import Chat, OneChat
 from .model import Kept, KeptKey
 from .receipts import State
@@ -70,7 +71,7 @@ class _Order:
 
 
 class StoreShelf:
-    """Implements :class:`chat.mailbox.Shelf` over :class:`chat.interfaces.Offline`.
+    """Implements :class:`chat.copies.Shelf` over :class:`chat.interfaces.Offline`.
 
     :param spawn: runs a coroutine and logs what it raises.
     :param call_later: calls a function after so many seconds.
@@ -115,7 +116,7 @@ class StoreShelf:
         return not (self._writing or self._orders or self._to_forget or self._forgetting)
 
     def keep(self, mailbox: Mailbox, copies: Sequence[Copy]) -> None:
-        """See :meth:`chat.mailbox.Shelf.keep`."""
+        """See :meth:`chat.copies.Shelf.keep`."""
         full = self._waiting_rows >= QUEUE_ROWS or self._waiting_bytes >= QUEUE_BYTES
         if full or self.away:
             self.figures.failed += len(copies)
@@ -196,7 +197,7 @@ class StoreShelf:
     # Deleting
 
     def forget(self, mailbox: Mailbox, copies: Sequence[Copy]) -> None:
-        """See :meth:`chat.mailbox.Shelf.forget`."""
+        """See :meth:`chat.copies.Shelf.forget`."""
         if len(self._to_forget) >= FORGET_QUEUE:
             mailbox.forgotten(copies, done=False)
             return
@@ -231,7 +232,7 @@ class StoreShelf:
     # Reading
 
     def fetch(self, mailbox: Mailbox, after: tuple[int, int], login: int) -> None:
-        """See :meth:`chat.mailbox.Shelf.fetch`."""
+        """See :meth:`chat.copies.Shelf.fetch`."""
         self._spawn(self._fetch(mailbox, after, login))
 
     async def _fetch(self, mailbox: Mailbox, after: tuple[int, int], login: int) -> None:
@@ -247,7 +248,7 @@ class StoreShelf:
         mailbox.page(login, rows, more, self._clock.monotonic())
 
     def census(self, mailbox: Mailbox) -> None:
-        """See :meth:`chat.mailbox.Shelf.census`."""
+        """See :meth:`chat.copies.Shelf.census`."""
         self._counting.append(mailbox)
         if len(self._counting) == 1:
             self._call_later(0, lambda: self._spawn(self._census()))
@@ -272,7 +273,7 @@ class StoreShelf:
     # Pretending
 
     def pretend(self, mailbox: Mailbox, copy: Copy) -> None:
-        """See :meth:`chat.mailbox.Shelf.pretend`: a query's time stands for a commit's."""
+        """See :meth:`chat.copies.Shelf.pretend`: a query's time stands for a commit's."""
         self._spawn(self._pretend(copy))
 
     async def _pretend(self, copy: Copy) -> None:

@@ -15,6 +15,7 @@ from .delivery import Peer
 from .link import Link, describe_peer, set_keepalive
 from .outbox import Turn, outbox_for
 from .session import Server, Session
+from .wire import is_utf8
 
 
 @implementer(IHalfCloseableProtocol)
@@ -38,6 +39,8 @@ class ChatProtocol(Link, LineReceiver):
         self._parts: list[bytes] = []
         self._length = 0
         self._lines: list[bytes] = []
+        self._sound = True
+        """Whether all of the lines are UTF-8, and none is too long."""
 
     def connectionMade(self) -> None:
         """A client is here."""
@@ -75,30 +78,32 @@ class ChatProtocol(Link, LineReceiver):
             self._parts.append(data)
             data = b"".join(self._parts)
             self._parts.clear()
-        lines = data.split(b"\n")
-        rest = lines.pop()
+        whole = data.rfind(b"\n")
+        rest = data[whole + 1 :]
         self._length = len(rest)
         if rest:
             self._parts.append(rest)
-        if self._lines:
-            self._lines.extend(lines)
-        else:
-            self._lines = lines
+        data = data[:whole]
+        if b"\r" in data:
+            data = data.removesuffix(b"\r").replace(b"\r\n", b"\n")
+        # One look at a read instead of one at each of its lines.
+        self._sound = self._sound and len(data) <= self.MAX_LENGTH and is_utf8(data)
+        self._lines += data.split(b"\n")
 
     def _feed(self) -> None:
         lines, self._lines = self._lines, []
+        if lines and self._sound:
+            del lines[: self.session.receive_all(lines)]
         bound = self.MAX_LENGTH
-        receive = self.lineReceived
         for at, line in enumerate(lines):
             if self.paused or self.closing is not None:
                 self._lines = lines[at:]
                 return
-            if line.endswith(b"\r"):
-                line = line[:-1]
             if len(line) > bound:
                 self.lineLengthExceeded(line)
             elif line:
-                receive(line)
+                self.lineReceived(line)
+        self._sound = True
         # A \r may still turn out to belong to the line's end.
         if self._length > bound + 1 and self.closing is None:
             self.lineLengthExceeded(b"")

@@ -24,7 +24,9 @@ MAX_DEPTH = 32
 MAX_NUMBER_DIGITS = 309
 """A double's range ends within numbers of so many digits (1.8e308)."""
 
-_decode = msgspec.json.Decoder(AnyRequest).decode
+decode = msgspec.json.Decoder(AnyRequest).decode
+"""A typed decode and nothing else: for who looks at the rest."""
+
 _decode_any = msgspec.json.Decoder(Any).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 encode = msgspec.json.encode
@@ -53,6 +55,15 @@ class BadLine(ChatError):
         self.cid = cid
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether these are whole characters."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def parse(line: bytes) -> AnyRequest:
     """The request that a line holds.
 
@@ -62,7 +73,7 @@ def parse(line: bytes) -> AnyRequest:
     """
     try:
         # msgspec looks at the UTF-8 of what it decodes only, not of what it skips.
-        request: AnyRequest = _decode(line.decode())
+        request: AnyRequest = decode(line.decode())
     except (ValueError, RecursionError, msgspec.MsgspecError) as cause:
         return _second_look(line, cause)
     if line.count(b'"') != request.plain_quotes and not isinstance(request, Chat):
@@ -193,7 +204,7 @@ def _second_look(line: bytes, cause: Exception) -> AnyRequest:
     """A line that the typed decode refused: a key that stands twice may have misled it."""
     try:
         fields = _decode_fields(line.decode())
-        request: AnyRequest = _decode(encode(fields))
+        request: AnyRequest = decode(encode(fields))
     except (ValueError, RecursionError, msgspec.MsgspecError):
         _refuse(line, cause)
     _look_closer(line, request)

@@ -19,7 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chat.config import Settings
 from chat.errors import ChatError, Code
-from chat.mailbox import Copy, Mailbox, Phase
+from chat.copies import Copy
+from chat.mailbox import Mailbox, Phase
 from chat.messages import OneChat
 from chat.model import Census, Keeping, Kept, Outcome
 from chat.receipts import State
@@ -439,9 +440,8 @@ class Messages(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         box = self.mailbox
-        pushed = len(box._window)  # the bound is about memory, which is not public
-        assert pushed <= BOUNDS.window_messages + BOUNDS.waiting_messages + BOUNDS.page_rows + 1
-        assert len(box._waiting) <= BOUNDS.waiting_messages
+        assert box.pushed <= BOUNDS.window_messages + BOUNDS.waiting_messages + BOUNDS.page_rows + 1
+        assert box.waiting <= BOUNDS.waiting_messages
 
     def teardown(self) -> None:
         """The store is there again, and the recipient takes everything, in two logins."""

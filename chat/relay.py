@@ -1,0 +1,151 @@
+"""The fast lane: chat messages of one read that need nothing but to be passed on.
+
+What people online say to each other is nearly all of a server's work, so it has a way of its own,
+one loop without a call a message where it can be: messages that hold just what the original's
+client writes, to somebody whose mailbox is live.  Everything else, and everything that goes wrong,
+is left to the ordinary way (:meth:`chat.delivery.Delivery.one_chat`), which does the same, step by
+step; ``tests/test_relay.py`` holds the two to the same results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import UNSET, MsgspecError
+
+from .copies import Copy, Run
+from .delivery import Delivery, Peer
+from .mailbox import Mailbox, Phase
+from .messages import MsgId, OneChat
+from .receipts import Sent
+from .wire import decode
+
+_LIVE = Phase.LIVE
+_PLAIN_QUOTES = 18
+"""The quotes of a chat line with id, name and time, none of them in a text."""
+
+
+class Relay:
+    """Passes messages on."""
+
+    def __init__(self, delivery: Delivery, unanswered: int, run_size: int) -> None:
+        self._delivery = delivery
+        self._unanswered = unanswered
+        """Messages of one sender that may be unanswered."""
+        self._run_size = run_size
+        """Messages, at most, that are taken together."""
+
+    def pass_on(self, me: Peer, lines: Sequence[bytes], at: int) -> int:
+        """Send the messages from ``at`` on that can go this way; the index of the next line.
+
+        The lines must be UTF-8.
+        """
+        sender = me.sender
+        if sender is None or sender.gates or self._delivery.said:
+            return at
+        limit = min(len(lines), at + self._unanswered - sender.unanswered)
+        if me.level == 1:
+            at, stopped = self._pass_runs(me, lines, at, limit)
+            if stopped or at >= limit:
+                return at
+        return self._pass_named(me, lines, at, limit)
+
+    def _pass_runs(self, me: Peer, lines: Sequence[bytes], at: int, limit: int) -> tuple[int, bool]:
+        """Messages without a ``cid`` between level 1 clients; whether the next line is for the
+        ordinary way."""
+        sender = me.sender
+        assert sender is not None
+        my_id, my_name = sender.id, sender.name
+        mailboxes = self._delivery.mailboxes
+        run: list[bytes] = []
+        toid = size = 0
+        mailbox: Mailbox | None = None
+        while at < limit:
+            line = lines[at]
+            try:
+                ask = decode(line)
+            except (ValueError, RecursionError, MsgspecError):
+                break
+            if (
+                type(ask) is not OneChat
+                or ask.id != my_id
+                or ask.name != my_name
+                or ask.cid is not UNSET
+                or type(ask.time) is not str
+                or ask.seq is not UNSET
+                or line.count(b'"') != _PLAIN_QUOTES
+                or line[-1] != 0x7D
+            ):
+                break
+            if ask.toid != toid or len(run) >= self._run_size:
+                if run and not self._send_run(me, mailbox, run, size):
+                    return at - len(run), True
+                run = []
+                size = 0
+                toid = ask.toid
+                mailbox = mailboxes.get(toid)
+                if mailbox is None or mailbox.phase is not _LIVE:
+                    return at, True
+                receiver = mailbox.receiver
+                if receiver is None or receiver.level != 1:
+                    return at, False
+            run.append(line)
+            size += len(line) + 1
+            at += 1
+        if run and not self._send_run(me, mailbox, run, size):
+            return at - len(run), True
+        return at, at < limit
+
+    def _send_run(self, me: Peer, mailbox: Mailbox | None, run: list[bytes], size: int) -> bool:
+        sender = me.sender
+        assert sender is not None and mailbox is not None
+        stamps = self._delivery.stamps
+        first = stamps.reserve(len(run))
+        sender.unanswered += len(run)
+        prefix = self._delivery.given_prefix
+        if mailbox.send_run(Run(sender.id, first, prefix, run, me.nameless, me.now, 0, size)):
+            return True
+        sender.unanswered -= len(run)
+        return False
+
+    def _pass_named(self, me: Peer, lines: Sequence[bytes], at: int, limit: int) -> int:
+        """Messages with a ``cid``, one by one."""
+        sender = me.sender
+        assert sender is not None
+        my_id, my_name = sender.id, sender.name
+        delivery = self._delivery
+        mailboxes = delivery.mailboxes
+        sent_before = sender.sent
+        now = me.now
+        stamp = delivery.stamps.reserve(limit - at)
+        while at < limit:
+            line = lines[at]
+            try:
+                ask = decode(line)
+            except (ValueError, RecursionError, MsgspecError):
+                break
+            if (
+                type(ask) is not OneChat
+                or ask.id != my_id
+                or ask.name != my_name
+                or ask.cid is UNSET
+                or type(ask.time) is not str
+                or ask.seq is not UNSET
+                or line.count(b'"') != _PLAIN_QUOTES + 4
+                or line[-1] != 0x7D
+                or ask.cid in sent_before
+            ):
+                break
+            mailbox = mailboxes.get(ask.toid)
+            if mailbox is None or mailbox.phase is not _LIVE:
+                break
+            toid = ask.toid
+            sent = Sent(
+                sender, me, MsgId.ONE_CHAT, toid, ask.cid, hash((MsgId.ONE_CHAT, toid, ask.msg))
+            )
+            sender.unanswered += 1
+            sender.remember(sent)
+            mailbox.send(Copy(my_id, stamp, ask.cid, False, MsgId.ONE_CHAT, line, sent, now, ask))
+            stamp += 1
+            at += 1
+        return at

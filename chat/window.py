@@ -1,0 +1,201 @@
+"""What was pushed on one connection and is not acknowledged, and which of it has rows.
+
+A part of the mailbox, which decides; pure bookkeeping.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from .config import Settings
+from .copies import Copy, Row, Run
+from .errors import ChatError
+from .receipts import Receipt, State, settle_all
+
+
+class Window:
+    """Pushed and not acknowledged, oldest first.
+
+    For a level 1 client the kernel's taking of the last byte is the acknowledgement.
+    """
+
+    __slots__ = ("_just_forgotten", "_rows", "copies", "size")
+
+    def __init__(self) -> None:
+        self.copies: deque[Copy | Run] = deque()
+        self.size = 0
+        """Bytes of the bodies."""
+        self._rows: dict[tuple[int, str], Copy] = {}
+        self._just_forgotten: list[Copy] | None = None
+
+    def __len__(self) -> int:
+        return len(self.copies)
+
+    def has_room(self, settings: Settings) -> bool:
+        """Whether one more may be pushed."""
+        return len(self.copies) < settings.window_messages and self.size < settings.window_bytes
+
+    def is_half_empty(self, settings: Settings) -> bool:
+        """Whether a page from the store may be pushed."""
+        return (
+            len(self.copies) <= settings.window_messages // 2
+            and self.size <= settings.window_bytes // 2
+        )
+
+    def enter(self, copy: Copy) -> None:
+        """It was pushed, or stands in line to be pushed first at the next login."""
+        copy.in_window = True
+        self.copies.append(copy)
+        self.size += len(copy.body)
+
+    def acknowledge(self, place: int, state: State) -> list[Copy]:
+        """Everything up to this place is acknowledged; whose rows can be deleted."""
+        copies = self.copies
+        settled: list[Receipt] = []
+        gone = []
+        size = 0
+        while copies and copies[0].place <= place:
+            copy = copies.popleft()
+            receipt = copy.receipt
+            if type(copy) is Run:
+                size += copy.size
+                copy.settle()
+                continue
+            assert type(copy) is Copy
+            size += len(copy.body)
+            if receipt is not None:
+                copy.receipt = None
+                settled.append(receipt)
+            if copy.row is not Row.NONE:
+                copy.in_window = False
+                copy.acknowledged = True
+                if copy.row is not Row.WRITING:
+                    gone.append(copy)
+        self.size -= size
+        if settled:
+            settle_all(settled, state)
+        return gone
+
+    def take_apart(self) -> Iterable[Copy]:
+        """The copies one by one, also those that went together."""
+        if any(type(copy) is Run for copy in self.copies):
+            apart: deque[Copy | Run] = deque()
+            for copy in self.copies:
+                if isinstance(copy, Run):
+                    apart.extend(copy.apart())
+                else:
+                    apart.append(copy)
+            self.copies = apart
+        return self.copies  # type: ignore[return-value]  # no Run is left
+
+    def clear(self) -> list[Copy]:
+        """Take everything out, to push it again or because the store has it."""
+        copies = list(self.take_apart())
+        self.copies.clear()
+        self.size = 0
+        return copies
+
+    def drop_refused(self) -> bool:
+        """Take out what nobody waits for any more; whether one of them may have a row."""
+        perhaps = False
+        for copy in self.clear():
+            if copy.receipt is None and copy.row in (Row.NONE, Row.PERHAPS):
+                perhaps = perhaps or copy.row is Row.PERHAPS
+                copy.in_window = False
+                self._rows.pop(copy.name, None)
+            else:
+                self.enter(copy)
+        return perhaps
+
+    def refuse(self, error: ChatError) -> None:
+        """Nobody gets any of it."""
+        for copy in self.clear():
+            copy.refuse(error)
+
+    # Rows of what was pushed: a page of the store may show them, and they are not pushed again.
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether something that was pushed has a row, or may have one."""
+        return bool(self._rows)
+
+    def knows(self, sender: int, cid: str) -> bool:
+        """Whether a row of the store is that of a message that was pushed."""
+        return (sender, cid) in self._rows
+
+    def note_row(self, copy: Copy) -> None:
+        """It has a row, or will have one."""
+        self._rows[copy.name] = copy
+
+    def forget_row(self, copy: Copy) -> None:
+        """Its row is gone, but a page that is on its way may still show it."""
+        if self._just_forgotten is None:
+            self.drop_row(copy)
+        else:
+            self._just_forgotten.append(copy)
+
+    def drop_row(self, copy: Copy) -> None:
+        """It has no row."""
+        if self._rows.get(copy.name) is copy:
+            del self._rows[copy.name]
+
+    def page_asked(self) -> None:
+        """A page is on its way."""
+        self._just_forgotten = []
+
+    def page_came(self) -> None:
+        """No page is on its way any more."""
+        forgotten, self._just_forgotten = self._just_forgotten, None
+        for copy in forgotten or ():
+            self.drop_row(copy)
+
+
+class Tally:
+    """How many rows one user has in the store, and how many are being written."""
+
+    __slots__ = ("by_sender", "stored", "unpushed", "writing")
+
+    def __init__(self) -> None:
+        self.stored = 0
+        self.by_sender: dict[int, int] = {}
+        """Rows, and what is being written, by sender."""
+        self.writing = 0
+        self.unpushed = 0
+        """Those being written that have not been pushed."""
+
+    def is_full_for(self, sender: int, settings: Settings) -> bool:
+        """Whether one more message of this sender is beyond the quotas."""
+        return (
+            self.stored + self.writing >= settings.mailbox_messages
+            or self.by_sender.get(sender, 0) >= settings.mailbox_per_sender
+        )
+
+    def begin(self, copy: Copy) -> None:
+        """It is being written: counted from now on, so that a burst cannot pass the quota."""
+        self.writing += 1
+        self.by_sender[copy.sender] = self.by_sender.get(copy.sender, 0) + 1
+        if not copy.in_window:
+            self.unpushed += 1
+
+    def end(self, copy: Copy, new: bool) -> None:
+        """The writing has ended; ``new``: with a row that was not there before."""
+        self.writing -= 1
+        if not copy.in_window and not copy.acknowledged:
+            self.unpushed -= 1
+        if new:
+            self.stored += 1
+        else:
+            self._uncount(copy.sender)
+
+    def remove(self, copy: Copy) -> None:
+        """Its row is deleted."""
+        self.stored = max(0, self.stored - 1)
+        self._uncount(copy.sender)
+
+    def _uncount(self, sender: int) -> None:
+        count = self.by_sender.get(sender, 0) - 1
+        if count > 0:
+            self.by_sender[sender] = count
+        else:
+            self.by_sender.pop(sender, None)

@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 ROWS_A_STATEMENT = 1000
 BYTES_A_STATEMENT = 1 << 20
+IDS_A_STATEMENT = 500
+"""In an ``IN (…)``: from 1,000 MariaDB turns it round and may read the whole table."""
 
 Row = tuple[Any, ...]
 Raw = Any
@@ -109,6 +111,8 @@ class Dialect(ABC):
         """Delete at most ``limit`` rows whose column ``age`` is below ``before``, lowest first;
         how many there were."""
 
+    waiting_by_sender: ClassVar[str]
+    """After ``FROM offlinemessage``: count by the index that has no bodies in it."""
     newest_lines: ClassVar[str]
     """Arguments user, user: the newest stamp of each of a user's conversations with somebody,
     as (low, high, stamp); found by leaps over the index, not by reading all lines."""

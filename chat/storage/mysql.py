@@ -155,6 +155,7 @@ class Mysql(Dialect):
             )
         )
 
+    waiting_by_sender = "FORCE INDEX (offlinemessage_cid)"
     # MySQL leaps over an index by itself where the groups are its first columns.
     newest_lines = """
         SELECT low, high, MAX(stamp) FROM message WHERE low = ? GROUP BY low, high

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred
 
 from ..model import Census, Kept, KeptKey, Outcome
-from .dialects import Row, Statements, marks
+from .dialects import IDS_A_STATEMENT, Row, Statements, marks
 from .keeping import COLUMNS, TABLE, Keep
 from .sql import Database
 
 _PLACE = ("userid", "stamp", "sender")
-
-RECIPIENTS_A_STATEMENT = 5000
 
 
 class SqlOffline:
@@ -25,8 +23,8 @@ class SqlOffline:
     def census(self, recipients: Sequence[int]) -> Deferred[dict[int, Census]]:
         def work(statements: Statements) -> dict[int, Census]:
             found: dict[int, Census] = {}
-            for start in range(0, len(recipients), RECIPIENTS_A_STATEMENT):
-                some = recipients[start : start + RECIPIENTS_A_STATEMENT]
+            for start in range(0, len(recipients), IDS_A_STATEMENT):
+                some = recipients[start : start + IDS_A_STATEMENT]
                 _count(statements, some, found)
             return found
 
@@ -70,18 +68,19 @@ class SqlOffline:
 
 
 def _count(statements: Statements, ids: Sequence[int], found: dict[int, Census]) -> None:
-    for user_id, sender, waiting in statements.each(
-        "SELECT user.id, offlinemessage.sender, COUNT(offlinemessage.userid) FROM user"
-        " LEFT JOIN offlinemessage ON offlinemessage.userid = user.id"
-        f" WHERE user.id IN ({marks(len(ids))}) GROUP BY user.id, offlinemessage.sender",
+    these = f"IN ({marks(len(ids))})"
+    for (user_id,) in statements.rows(f"SELECT id FROM user WHERE id {these}", ids):
+        found[user_id] = Census(by_sender={})
+    for user_id, sender, waiting in statements.rows(
+        f"SELECT userid, sender, COUNT(*) FROM {TABLE} {statements.dialect.waiting_by_sender}"
+        f" WHERE userid {these} GROUP BY userid, sender",
         ids,
     ):
-        census = found.setdefault(user_id, Census(by_sender={}))
-        if waiting:
-            census.waiting += waiting
-            census.by_sender[sender] = waiting
-    for user_id, blocked in statements.each(
-        f"SELECT userid, blockedid FROM block WHERE userid IN ({marks(len(ids))})", ids
+        if user_id in found:
+            found[user_id].waiting += waiting
+            found[user_id].by_sender[sender] = waiting
+    for user_id, blocked in statements.rows(
+        f"SELECT userid, blockedid FROM block WHERE userid {these}", ids
     ):
         if user_id in found:
             found[user_id].blocked |= {blocked}

@@ -142,6 +142,7 @@ class Sqlite(Dialect):
         )
         return int(cursor.rowcount)
 
+    waiting_by_sender = ""  # it finds that index by itself
     newest_lines = """
         WITH RECURSIVE
           above (id) AS (

@@ -8,11 +8,9 @@ from twisted.internet.defer import Deferred
 
 from ..errors import NameTaken
 from ..model import Account, Role, User
-from .dialects import Row, Statements, Trouble, marks
+from .dialects import IDS_A_STATEMENT, Row, Statements, Trouble, marks
 from .groups import drop_member, set_role
 from .sql import Database
-
-IDS_A_STATEMENT = 1000
 
 _OWN = (
     ("friends", "friend"),

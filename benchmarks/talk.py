@@ -65,26 +65,23 @@ def chat_line(
 ) -> bytes:
     """A one-to-one message with all fields that the original's client writes.
 
+    Without ``cid`` it is such a client's, which ends its lines with a NUL.
+
     :param name: another name than the sender's own.
     """
-    fields: dict[str, Any] = {
-        "msgid": 5, "id": sender, "name": name or user_name(sender),
-        "toid": recipient, "msg": text, "time": TIME,
-    }  # fmt: skip
-    if cid is not None:
-        fields["cid"] = cid
-    return as_line(fields)
+    return _said({"msgid": 5, "toid": recipient}, sender, name or user_name(sender), text, cid)
 
 
 def group_line(sender: int, group: int, text: str, *, cid: str | None = None) -> bytes:
     """A message to a group, as :func:`chat_line`."""
-    fields: dict[str, Any] = {
-        "msgid": 9, "id": sender, "name": user_name(sender),
-        "groupid": group, "msg": text, "time": TIME,
-    }  # fmt: skip
-    if cid is not None:
-        fields["cid"] = cid
-    return as_line(fields)
+    return _said({"msgid": 9, "groupid": group}, sender, user_name(sender), text, cid)
+
+
+def _said(target: dict[str, Any], sender: int, name: str, text: str, cid: str | None) -> bytes:
+    fields = {**target, "id": sender, "name": name, "msg": text, "time": TIME}
+    if cid is None:
+        return as_line(fields)[:-1] + b"\0"
+    return as_line({**fields, "cid": cid})
 
 
 def read_line(sock: socket.socket, kept: bytearray) -> bytes:

@@ -27,7 +27,7 @@ def measure(run: Run) -> None:
         flows = []
         for _ in range(pairs):
             plug = stack.enter_context(closing(Plug(connect_to(server.port))))
-            lines = Lines([chat_line(10001, 10002, TEXT)], max(WINDOWS))
+            lines = Lines([chat_line(10001, 10002, TEXT, cid="1")], max(WINDOWS))
             flows.append(Relayed(loop, plug, plug, lines))
         for window in WINDOWS:
             what = f"ceiling of the generator, {window} in flight"

@@ -32,6 +32,11 @@ from .wire import with_seq
 RETRY_SECONDS = 1.0
 """After which a store that could not be reached is asked again, and a client told to."""
 
+UNCOUNTED_MESSAGES = 20_000
+UNCOUNTED_BYTES = 64 << 20
+"""What may wait for the store's first word on a user, as much as may wait for its writer; beyond it
+senders are told that the store is busy."""
+
 HELD_SECONDS = 2.0
 """How long what was in flight stays in memory once it is stored, for a quick return."""
 
@@ -162,11 +167,11 @@ class Mailbox:
         self._window.enter(copy)
 
     def _wait(self, copy: Copy) -> None:
-        settings = self._settings
-        full = (
-            len(self._waiting) >= settings.waiting_messages
-            or self._waiting_bytes >= settings.waiting_bytes
-        )
+        if self.known:
+            most, size = self._settings.waiting_messages, self._settings.waiting_bytes
+        else:
+            most, size = UNCOUNTED_MESSAGES, UNCOUNTED_BYTES
+        full = len(self._waiting) >= most or self._waiting_bytes >= size
         if full and not self.known:
             copy.refuse(busy())
             return

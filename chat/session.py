@@ -96,9 +96,10 @@ class Session:
     log = Logger()
 
     __slots__ = (
-        "_asked", "_deaf", "_ending_at", "_entering", "_holds", "_mailbox", "_opened_at", "_paused",
-        "_pings", "_queue", "_queued_bytes", "_roster", "address", "closed", "heard_at", "level",
-        "line", "nameless", "now", "outbox", "sender", "server", "transport",
+        "_asked", "_asked_until", "_deaf", "_ending_at", "_entering", "_holds", "_mailbox",
+        "_opened_at", "_paused", "_pings", "_queue", "_queued_bytes", "_roster", "address",
+        "closed", "heard_at", "level", "line", "nameless", "now", "outbox", "sender", "server",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server, transport: Transport, outbox: Outbox, address: str) -> None:
@@ -124,6 +125,7 @@ class Session:
         self._entering: Deferred[None] | None = None
         self._roster: Mapping[str, Any] = {}
         self._asked: list[Deferred[bool]] = []
+        self._asked_until: IDelayedCall | None = None
         self._pings = 0
         outbox.on_taken = self._taken
         server.sessions.add(self)
@@ -448,13 +450,15 @@ class Session:
         self._asked.append(asked)
         if len(self._asked) == 1:
             self.answer(PING)
-            self.server.call_later(
+            self._asked_until = self.server.call_later(
                 self.server.settings.takeover_seconds, lambda: self._tell_asked(False)
             )
         return asked
 
     def _tell_asked(self, there: bool) -> None:
         waiting, self._asked = self._asked, []
+        if self._asked_until is not None and self._asked_until.active():
+            self._asked_until.cancel()
         for asked in waiting:
             asked.callback(there)
 

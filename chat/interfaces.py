@@ -12,6 +12,7 @@ from typing import Protocol
 
 from .model import (
     Account,
+    Asking,
     Census,
     Conversation,
     Friend,
@@ -22,6 +23,7 @@ from .model import (
     Member,
     Outcome,
     Page,
+    Roster,
     Said,
     Token,
     User,
@@ -107,12 +109,19 @@ class Offline(Protocol):
 class Friends(Protocol):
     """Friends, friend requests and blocks.  A friendship is a row a direction, as it was."""
 
-    def add(self, user_id: int, friend_id: int) -> Awaitable[bool]:
+    def add(self, user_id: int, friend_id: int, most: int) -> Awaitable[bool]:
         """``friend_id`` becomes a friend of ``user_id`` (one direction); False: was one already.
-        A waiting request between the two, in either direction, is settled with it."""
+        A waiting request between the two, in either direction, is settled with it.
 
-    def befriend(self, user_id: int, friend_id: int) -> Awaitable[None]:
-        """Both directions at once, and every request between the two is settled."""
+        :raises ValueError: the user has ``most`` friends already.
+        """
+
+    def accept(self, user_id: int, asker_id: int, most: int) -> Awaitable[bool]:
+        """The request from ``asker_id`` to ``user_id`` makes them friends, in both directions, and
+        every request between the two is settled.  False: there is none.
+
+        :raises ValueError: one of them has ``most`` friends already.
+        """
 
     def remove(self, user_id: int, friend_id: int) -> Awaitable[bool]:
         """Both directions are gone; False: there was nothing."""
@@ -127,10 +136,16 @@ class Friends(Protocol):
         """Whether ``friend_id`` is a friend of ``user_id``."""
 
     def ask(
-        self, user_id: int, friend_id: int, note: str, now: float, most: int
-    ) -> Awaitable[bool]:
-        """Keep a request from ``user_id`` to ``friend_id``; a repeated one has the newest note.
-        False: ``most`` requests wait for ``friend_id`` already."""
+        self, user_id: int, friend_id: int, note: str, now: float, most: int, most_friends: int
+    ) -> Awaitable[Asking]:
+        """``user_id`` wishes to be ``friend_id``'s friend, in both directions.
+
+        They are at once if ``friend_id`` has ``user_id`` as a friend, or has asked.  Otherwise the
+        request is kept, a repeated one with the newest note, unless ``most`` others wait; from who
+        is blocked by ``friend_id`` none is kept, and that does not show.
+
+        :raises ValueError: they would be, but one of them has ``most_friends`` friends already.
+        """
 
     def requests(
         self, user_id: int, after: int, limit: int
@@ -141,7 +156,8 @@ class Friends(Protocol):
         """The request from ``asker_id`` to ``user_id`` is gone; False: there was none."""
 
     def block(self, user_id: int, blocked_id: int) -> Awaitable[None]:
-        """``blocked_id``'s one-to-one messages and requests no longer reach ``user_id``."""
+        """``blocked_id``'s one-to-one messages and requests no longer reach ``user_id``; requests
+        between the two, in either direction, are gone."""
 
     def unblock(self, user_id: int, blocked_id: int) -> Awaitable[None]:
         """The opposite of :meth:`block`."""
@@ -168,7 +184,10 @@ class Groups(Protocol):
         """
 
     def leave(self, group_id: int, user_id: int) -> Awaitable[bool]:
-        """Cease to be a member; a group without members is deleted.  False: was none."""
+        """Cease to be a member; a group without members is deleted.  False: was none.
+
+        :raises ValueError: the user is its creator, and there are others.
+        """
 
     def hand_over(self, group_id: int, creator: int, user_id: int) -> Awaitable[bool]:
         """``user_id``, a member, becomes the creator, and ``creator`` a normal member.
@@ -190,6 +209,16 @@ class Groups(Protocol):
 
     def member_ids(self, group_id: int) -> Awaitable[list[int] | None]:
         """All members' ids; None: no such group."""
+
+
+class Rosters(Protocol):
+    """What logins show of friends and groups."""
+
+    def read(
+        self, user_id: int, friends: int, groups: int, members: int
+    ) -> Awaitable[Roster]:
+        """A user's friends, groups and the groups' members, so many of each (``members`` over all
+        groups together), by id, in one interaction."""
 
 
 class History(Protocol):
@@ -254,6 +283,7 @@ class Store(Protocol):
     offline: Offline
     friends: Friends
     groups: Groups
+    rosters: Rosters
     history: History
     tokens: Tokens
     invites: Invites

@@ -55,6 +55,17 @@ class FriendRequest(msgspec.Struct, frozen=True, gc=False):
     asked: float
 
 
+class Asking(Enum):
+    """What became of the wish to be friends."""
+
+    WAITS = "waits"
+    """It waits for the answer, or is said to."""
+    FRIENDS = "friends"
+    """The other had wished it too: they are friends."""
+    FULL = "full"
+    """Too many others wait for the same one's answer."""
+
+
 class Group(msgspec.Struct, frozen=True, gc=False):
     """A group as one of its members sees it."""
 
@@ -71,6 +82,17 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     id: int
     name: str
     role: Role
+
+
+class Roster(msgspec.Struct, frozen=True, gc=False):
+    """What a login shows of a user's friends and groups, each by id."""
+
+    friends: list[Friend]
+    more_friends: bool
+    groups: list[Group]
+    more_groups: bool
+    members: dict[int, list[Member]]
+    """Of the groups, as far as they were asked for."""
 
 
 class Census(msgspec.Struct, gc=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from ..model import Friend, FriendRequest, User
+from ..model import Asking, Friend, FriendRequest, User
 from .dialects import Statements
 from .sql import Database
 from .times import micros, seconds
@@ -16,24 +16,25 @@ class SqlFriends:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, user_id: int, friend_id: int) -> Deferred[bool]:
+    def add(self, user_id: int, friend_id: int, most: int) -> Deferred[bool]:
         def work(statements: Statements) -> bool:
+            statements.lock("user", user_id)
+            _check_room(statements, user_id, friend_id, most)
             _settle(statements, user_id, friend_id)
             _settle(statements, friend_id, user_id)
             return _insert(statements, "friend (userid, friendid)", user_id, friend_id)
 
         return self._database.write("add friend", work, again=True)
 
-    def befriend(self, user_id: int, friend_id: int) -> Deferred[None]:
-        def work(statements: Statements) -> None:
-            _settle(statements, user_id, friend_id)
-            _settle(statements, friend_id, user_id)
-            # The smaller id first, so that two who do it at once do not wait in a circle.
-            low, high = sorted((user_id, friend_id))
-            _insert(statements, "friend (userid, friendid)", low, high)
-            _insert(statements, "friend (userid, friendid)", high, low)
+    def accept(self, user_id: int, asker_id: int, most: int) -> Deferred[bool]:
+        def work(statements: Statements) -> bool:
+            _lock_both(statements, user_id, asker_id)
+            asked = _has_asked(statements, asker_id, user_id)
+            if asked:
+                _befriend(statements, user_id, asker_id, most)
+            return asked
 
-        return self._database.write("add friend", work, again=True)
+        return self._database.write("accept friend", work)
 
     def remove(self, user_id: int, friend_id: int) -> Deferred[bool]:
         def work(statements: Statements) -> bool:
@@ -44,20 +45,9 @@ class SqlFriends:
         return self._database.write("remove friend", work)
 
     def page(self, user_id: int, after: int, limit: int) -> Deferred[tuple[list[Friend], bool]]:
-        def work(statements: Statements) -> tuple[list[Friend], bool]:
-            rows = statements.rows(
-                "SELECT user.id, user.name, block.userid IS NOT NULL FROM friend"
-                " JOIN user ON user.id = friend.friendid"
-                " LEFT JOIN block ON block.userid = friend.friendid"
-                " AND block.blockedid = friend.userid"
-                " WHERE friend.userid = ? AND friend.friendid > ?"
-                " ORDER BY friend.friendid LIMIT ?",
-                (user_id, after, limit + 1),
-            )
-            page = [Friend(friend_id, name, bool(hidden)) for friend_id, name, hidden in rows]
-            return page[:limit], len(page) > limit
-
-        return self._database.read("friends", work)
+        return self._database.read(
+            "friends", lambda statements: friends_page(statements, user_id, after, limit)
+        )
 
     def watchers(self, user_id: int) -> Deferred[list[int]]:
         def work(statements: Statements) -> list[int]:
@@ -74,26 +64,35 @@ class SqlFriends:
 
     def are_friends(self, user_id: int, friend_id: int) -> Deferred[bool]:
         def work(statements: Statements) -> bool:
-            sql = "SELECT 1 FROM friend WHERE userid = ? AND friendid = ?"
-            return statements.row(sql, (user_id, friend_id)) is not None
+            return _has(statements, "friend", user_id, friend_id)
 
         return self._database.read("are friends", work)
 
-    def ask(self, user_id: int, friend_id: int, note: str, now: float, most: int) -> Deferred[bool]:
-        def work(statements: Statements) -> bool:
-            statements.lock("user", friend_id)
+    def ask(
+        self, user_id: int, friend_id: int, note: str, now: float, most: int, most_friends: int
+    ) -> Deferred[Asking]:
+        def work(statements: Statements) -> Asking:
+            _lock_both(statements, user_id, friend_id)
+            if _has(statements, "friend", friend_id, user_id) or _has_asked(
+                statements, friend_id, user_id
+            ):
+                _befriend(statements, user_id, friend_id, most_friends)
+                return Asking.FRIENDS
             waiting = statements.row(
                 "SELECT COUNT(*) FROM friendrequest WHERE friendid = ? AND userid <> ?",
                 (friend_id, user_id),
             )
             if waiting and waiting[0] >= most:
-                return False
+                return Asking.FULL
             _settle(statements, friend_id, user_id)
             statements.change(
                 "INSERT INTO friendrequest (friendid, userid, note, asked) VALUES (?, ?, ?, ?)",
                 (friend_id, user_id, note, micros(now)),
             )
-            return True
+            if _has(statements, "block", friend_id, user_id):
+                # Only now, so that it takes as long as it would have.
+                _settle(statements, friend_id, user_id)
+            return Asking.WAITS
 
         return self._database.write("ask friend", work, again=True)
 
@@ -124,6 +123,7 @@ class SqlFriends:
     def block(self, user_id: int, blocked_id: int) -> Deferred[None]:
         def work(statements: Statements) -> None:
             _settle(statements, user_id, blocked_id)
+            _settle(statements, blocked_id, user_id)
             _insert(statements, "block (userid, blockedid)", user_id, blocked_id)
 
         return self._database.write("block", work, again=True)
@@ -148,10 +148,61 @@ class SqlFriends:
         return self._database.read("blocked", work)
 
 
+def friends_page(
+    statements: Statements, user_id: int, after: int, limit: int
+) -> tuple[list[Friend], bool]:
+    """See :meth:`chat.interfaces.Friends.page`."""
+    rows = statements.rows(
+        "SELECT user.id, user.name, block.userid IS NOT NULL FROM friend"
+        " JOIN user ON user.id = friend.friendid"
+        " LEFT JOIN block ON block.userid = friend.friendid"
+        " AND block.blockedid = friend.userid"
+        " WHERE friend.userid = ? AND friend.friendid > ?"
+        " ORDER BY friend.friendid LIMIT ?",
+        (user_id, after, limit + 1),
+    )
+    page = [Friend(friend_id, name, bool(hidden)) for friend_id, name, hidden in rows]
+    return page[:limit], len(page) > limit
+
+
 def _insert(statements: Statements, table: str, one: int, other: int) -> bool:
     """A row of two ids; False: it was there."""
     ending = statements.dialect.unless_there("userid")
     return statements.change(f"INSERT INTO {table} VALUES (?, ?){ending}", (one, other)) > 0
+
+
+def _has(statements: Statements, table: str, one: int, other: int) -> bool:
+    """Whether there is a row of two ids in ``friend`` or ``block``."""
+    column = "friendid" if table == "friend" else "blockedid"
+    sql = f"SELECT 1 FROM {table} WHERE userid = ? AND {column} = ?"
+    return statements.row(sql, (one, other)) is not None
+
+
+def _has_asked(statements: Statements, asker_id: int, user_id: int) -> bool:
+    sql = "SELECT 1 FROM friendrequest WHERE friendid = ? AND userid = ?"
+    return statements.row(sql, (user_id, asker_id)) is not None
+
+
+def _lock_both(statements: Statements, one: int, other: int) -> None:
+    """The smaller id first, so that two who do it at once do not wait in a circle."""
+    for user_id in sorted((one, other)):
+        statements.lock("user", user_id)
+
+
+def _check_room(statements: Statements, user_id: int, friend_id: int, most: int) -> None:
+    others = statements.row(
+        "SELECT COUNT(*) FROM friend WHERE userid = ? AND friendid <> ?", (user_id, friend_id)
+    )
+    if others and others[0] >= most:
+        raise ValueError("too many friends")
+
+
+def _befriend(statements: Statements, one: int, other: int, most: int) -> None:
+    """Both directions, and no request is left."""
+    for user_id, friend_id in ((one, other), (other, one)):
+        _check_room(statements, user_id, friend_id, most)
+        _settle(statements, user_id, friend_id)
+        _insert(statements, "friend (userid, friendid)", user_id, friend_id)
 
 
 def _settle(statements: Statements, user_id: int, asker_id: int) -> bool:

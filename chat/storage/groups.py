@@ -69,9 +69,14 @@ class SqlGroups:
         return self._database.write("join group", work, again=True)
 
     def leave(self, group_id: int, user_id: int) -> Deferred[bool]:
-        return self._database.write(
-            "leave group", lambda statements: drop_member(statements, group_id, user_id)
-        )
+        def work(statements: Statements) -> bool:
+            statements.lock("allgroup", group_id)
+            group = _group(statements, group_id, user_id)
+            if group and group.role is Role.CREATOR and group.members > 1:
+                raise ValueError("a creator among others")
+            return drop_member(statements, group_id, user_id)
+
+        return self._database.write("leave group", work)
 
     def hand_over(self, group_id: int, creator: int, user_id: int) -> Deferred[bool]:
         def work(statements: Statements) -> bool:
@@ -99,27 +104,14 @@ class SqlGroups:
         return self._database.read("group", work)
 
     def page(self, user_id: int, after: int, limit: int) -> Deferred[tuple[list[Group], bool]]:
-        def work(statements: Statements) -> tuple[list[Group], bool]:
-            rows = statements.rows(
-                f"{_GROUPS} WHERE userid = ? AND groupid > ? ORDER BY groupid LIMIT ?",
-                (user_id, after, limit + 1),
-            )
-            return [_group_of(row) for row in rows[:limit]], len(rows) > limit
-
-        return self._database.read("groups", work)
+        return self._database.read(
+            "groups", lambda statements: groups_page(statements, user_id, after, limit)
+        )
 
     def members(self, group_id: int, after: int, limit: int) -> Deferred[tuple[list[Member], bool]]:
-        def work(statements: Statements) -> tuple[list[Member], bool]:
-            rows = statements.rows(
-                "SELECT user.id, user.name, grouprole FROM groupuser"
-                " JOIN user ON user.id = groupuser.userid"
-                " WHERE groupid = ? AND userid > ? ORDER BY userid LIMIT ?",
-                (group_id, after, limit + 1),
-            )
-            page = [Member(user_id, name, Role(role)) for user_id, name, role in rows]
-            return page[:limit], len(page) > limit
-
-        return self._database.read("members", work)
+        return self._database.read(
+            "members", lambda statements: members_page(statements, group_id, after, limit)
+        )
 
     def member_ids(self, group_id: int) -> Deferred[list[int] | None]:
         def work(statements: Statements) -> list[int] | None:
@@ -130,6 +122,31 @@ class SqlGroups:
             return [user_id for (user_id,) in rows] or None
 
         return self._database.read("member ids", work)
+
+
+def groups_page(
+    statements: Statements, user_id: int, after: int, limit: int
+) -> tuple[list[Group], bool]:
+    """See :meth:`chat.interfaces.Groups.page`."""
+    rows = statements.rows(
+        f"{_GROUPS} WHERE userid = ? AND groupid > ? ORDER BY groupid LIMIT ?",
+        (user_id, after, limit + 1),
+    )
+    return [_group_of(row) for row in rows[:limit]], len(rows) > limit
+
+
+def members_page(
+    statements: Statements, group_id: int, after: int, limit: int
+) -> tuple[list[Member], bool]:
+    """See :meth:`chat.interfaces.Groups.members`."""
+    rows = statements.rows(
+        "SELECT user.id, user.name, grouprole FROM groupuser"
+        " JOIN user ON user.id = groupuser.userid"
+        " WHERE groupid = ? AND userid > ? ORDER BY userid LIMIT ?",
+        (group_id, after, limit + 1),
+    )
+    page = [Member(user_id, name, Role(role)) for user_id, name, role in rows]
+    return page[:limit], len(page) > limit
 
 
 def drop_member(statements: Statements, group_id: int, user_id: int) -> bool:

@@ -9,13 +9,14 @@ from typing import Any
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.threads import deferToThread
 
-from ..interfaces import Friends, Groups, History, Invites, Offline, Tokens, Users
+from ..interfaces import Friends, Groups, History, Invites, Offline, Rosters, Tokens, Users
 from . import schema
 from .dialects import Dialect, Statements
 from .friends import SqlFriends
 from .groups import SqlGroups
 from .history import SqlHistory
 from .offline import SqlOffline
+from .rosters import SqlRosters
 from .sql import Database
 from .tokens import SqlInvites, SqlTokens
 from .users import SqlUsers
@@ -36,6 +37,7 @@ class SqlStore:
         self.offline: Offline = SqlOffline(self.database)
         self.friends: Friends = SqlFriends(self.database)
         self.groups: Groups = SqlGroups(self.database, now)
+        self.rosters: Rosters = SqlRosters(self.database)
         self.history: History = SqlHistory(self.database)
         self.tokens: Tokens = SqlTokens(self.database)
         self.invites: Invites = SqlInvites(self.database)

@@ -132,6 +132,16 @@ class GroupsContract(OverAStore):
             await groups.group(tea, bob), Group(tea, "tea", "about it", Role.CREATOR, 1)
         )
 
+    async def test_a_creator_leaves_only_alone(self) -> None:
+        bob, eve = await self.people("bob", "eve")
+        tea = await self.group("tea", bob, eve)
+        with self.assertRaises(ValueError):
+            await self.store.groups.leave(tea, bob)
+        self.assertEqual(await self.store.groups.member_ids(tea), [bob, eve])
+        await self.store.groups.hand_over(tea, bob, eve)
+        self.assertTrue(await self.store.groups.leave(tea, bob))
+        self.assertTrue(await self.store.groups.leave(tea, eve))
+
     async def test_a_group_without_members_is_gone_and_its_id_is_not_given_again(self) -> None:
         (bob,) = await self.people("bob")
         tea = await self.group("tea", bob)

@@ -105,12 +105,12 @@ class UsersContract(OverAStore):
         self.assertEqual(await self.store.users.user(ids[0]), User(ids[0], "user 0"))
 
     async def test_a_deleted_user_leaves_nothing_behind(self) -> None:
-        bob, eve, ann = await self.people("bob", "eve", "ann")
+        bob, eve, ann, kim, joe = await self.people("bob", "eve", "ann", "kim", "joe")
         friends, groups = self.store.friends, self.store.groups
-        await friends.befriend(bob, eve)
-        await friends.add(ann, bob)
-        await friends.ask(bob, ann, "", 1.0, 10)
-        await friends.ask(eve, bob, "", 1.0, 10)
+        for one, other in ((bob, eve), (eve, bob), (ann, bob)):
+            await friends.add(one, other, 10)
+        await friends.ask(bob, kim, "", 1.0, 10, 10)
+        await friends.ask(joe, bob, "", 1.0, 10, 10)
         await friends.block(bob, ann)
         await friends.block(eve, bob)
         tea = await groups.create("tea", "tea", "", eve, 10)
@@ -126,7 +126,7 @@ class UsersContract(OverAStore):
         self.assertIsNone(await self.store.users.find("bob"))
         self.assertFalse(await friends.are_friends(eve, bob))
         self.assertEqual(await friends.page(ann, 0, 10), ([], False))
-        self.assertEqual(await friends.requests(ann, 0, 10), ([], False))
+        self.assertEqual(await friends.requests(kim, 0, 10), ([], False))
         self.assertEqual(await friends.watchers(bob), [])
         self.assertEqual(await friends.blocked(eve), [])
         self.assertEqual(await groups.member_ids(tea), [eve])

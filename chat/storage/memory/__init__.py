@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time
 
-from ...interfaces import Friends, Groups, History, Invites, Offline, Tokens, Users
+from ...interfaces import (
+    Friends,
+    Groups,
+    History,
+    Invites,
+    Offline,
+    Rosters,
+    Tokens,
+    Users,
+)
 from .friends import MemoryFriends
 from .groups import MemoryGroups
 from .history import MemoryHistory
 from .offline import MemoryOffline
+from .rosters import MemoryRosters
 from .tables import Tables, answered
 from .tokens import MemoryInvites, MemoryTokens
 from .users import MemoryUsers
@@ -29,7 +39,9 @@ class MemoryStore:
         self.users: Users = users
         self.offline: Offline = offline
         self.friends: Friends = friends
-        self.groups: Groups = MemoryGroups(tables)
+        groups = MemoryGroups(tables)
+        self.groups: Groups = groups
+        self.rosters: Rosters = MemoryRosters(friends, groups)
         self.history: History = MemoryHistory(tables)
         self.tokens: Tokens = MemoryTokens(tables, users)
         self.invites: Invites = MemoryInvites()

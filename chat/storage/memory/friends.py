@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...model import Friend, FriendRequest, User
+from ...model import Asking, Friend, FriendRequest, User
 from ..times import micros, seconds
 from .tables import Tables, answered
 
@@ -16,15 +16,17 @@ class MemoryFriends:
         """Note and time of the requests in ``tables.requests``."""
 
     @answered
-    def add(self, user_id: int, friend_id: int) -> bool:
+    def add(self, user_id: int, friend_id: int, most: int) -> bool:
+        self._check_room(user_id, friend_id, most)
         self._settle_both(user_id, friend_id)
         return self._tables.friends.add(user_id, friend_id)
 
     @answered
-    def befriend(self, user_id: int, friend_id: int) -> None:
-        self._settle_both(user_id, friend_id)
-        self._tables.friends.add(user_id, friend_id)
-        self._tables.friends.add(friend_id, user_id)
+    def accept(self, user_id: int, asker_id: int, most: int) -> bool:
+        if (asker_id, user_id) not in self._tables.requests:
+            return False
+        self._befriend(user_id, asker_id, most)
+        return True
 
     @answered
     def remove(self, user_id: int, friend_id: int) -> bool:
@@ -34,6 +36,10 @@ class MemoryFriends:
 
     @answered
     def page(self, user_id: int, after: int, limit: int) -> tuple[list[Friend], bool]:
+        return self.friends_page(user_id, after, limit)
+
+    def friends_page(self, user_id: int, after: int, limit: int) -> tuple[list[Friend], bool]:
+        """What :meth:`page` answers."""
         page = [
             Friend(user.id, user.name, (user.id, user_id) in self._tables.blocks)
             for user in self._people(self._tables.friends.of(user_id))
@@ -54,13 +60,21 @@ class MemoryFriends:
         return (user_id, friend_id) in self._tables.friends
 
     @answered
-    def ask(self, user_id: int, friend_id: int, note: str, now: float, most: int) -> bool:
-        others = [asker for asker in self._tables.requests.to(friend_id) if asker != user_id]
+    def ask(
+        self, user_id: int, friend_id: int, note: str, now: float, most: int, most_friends: int
+    ) -> Asking:
+        tables = self._tables
+        back = (friend_id, user_id)
+        if back in tables.friends or back in tables.requests:
+            self._befriend(user_id, friend_id, most_friends)
+            return Asking.FRIENDS
+        others = [asker for asker in tables.requests.to(friend_id) if asker != user_id]
         if len(others) >= most:
-            return False
-        self._tables.requests.add(user_id, friend_id)
-        self._notes[user_id, friend_id] = (note, micros(now))
-        return True
+            return Asking.FULL
+        if back not in tables.blocks:
+            tables.requests.add(user_id, friend_id)
+            self._notes[user_id, friend_id] = (note, micros(now))
+        return Asking.WAITS
 
     @answered
     def requests(self, user_id: int, after: int, limit: int) -> tuple[list[FriendRequest], bool]:
@@ -77,7 +91,7 @@ class MemoryFriends:
 
     @answered
     def block(self, user_id: int, blocked_id: int) -> None:
-        self._settle(user_id, blocked_id)
+        self._settle_both(user_id, blocked_id)
         self._tables.blocks.add(user_id, blocked_id)
 
     @answered
@@ -105,6 +119,17 @@ class MemoryFriends:
     def _settle(self, user_id: int, asker_id: int) -> bool:
         self._notes.pop((asker_id, user_id), None)
         return self._tables.requests.remove(asker_id, user_id)
+
+    def _check_room(self, user_id: int, friend_id: int, most: int) -> None:
+        if sum(one != friend_id for one in self._tables.friends.of(user_id)) >= most:
+            raise ValueError("too many friends")
+
+    def _befriend(self, one: int, other: int, most: int) -> None:
+        self._check_room(one, other, most)
+        self._check_room(other, one, most)
+        self._settle_both(one, other)
+        self._tables.friends.add(one, other)
+        self._tables.friends.add(other, one)
 
     def _settle_both(self, user_id: int, friend_id: int) -> None:
         self._settle(user_id, friend_id)

@@ -38,6 +38,9 @@ class MemoryGroups:
 
     @answered
     def leave(self, group_id: int, user_id: int) -> bool:
+        group = self._group(group_id, user_id)
+        if group and group.role is Role.CREATOR and group.members > 1:
+            raise ValueError("a creator among others")
         return self._tables.drop_member(group_id, user_id)
 
     @answered
@@ -64,12 +67,20 @@ class MemoryGroups:
 
     @answered
     def page(self, user_id: int, after: int, limit: int) -> tuple[list[Group], bool]:
+        return self.groups_page(user_id, after, limit)
+
+    def groups_page(self, user_id: int, after: int, limit: int) -> tuple[list[Group], bool]:
+        """What :meth:`page` answers."""
         ids = [one for one in self._tables.memberships.of(user_id) if one > after]
         page = [group for one in ids[:limit] if (group := self._group(one, user_id))]
         return page, len(ids) > limit
 
     @answered
     def members(self, group_id: int, after: int, limit: int) -> tuple[list[Member], bool]:
+        return self.members_page(group_id, after, limit)
+
+    def members_page(self, group_id: int, after: int, limit: int) -> tuple[list[Member], bool]:
+        """What :meth:`members` answers."""
         group = self._tables.groups.get(group_id)
         members = group.members if group else {}
         page = [

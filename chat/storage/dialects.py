@@ -145,12 +145,6 @@ class Statements:
         found: Row | None = self._cursor.fetchone()
         return found
 
-    def each(self, sql: str, args: Sequence[object] = ()) -> Iterator[Row]:
-        """The rows one after the other; where the database can, not read before they are asked
-        for.  Close it, or exhaust it, before the next statement."""
-        self._cursor.execute(self.dialect.translate(sql), args)
-        return iter(self._cursor)
-
     def change(self, sql: str, args: Sequence[object] = ()) -> int:
         """An UPDATE, INSERT or DELETE; how many rows it met."""
         self._cursor.execute(self.dialect.translate(sql), args)

@@ -13,6 +13,9 @@ from .sql import Database
 
 _PLACE = ("userid", "stamp", "sender")
 
+FIRST_ROWS = 16
+"""A page's first rows tell how long its rows are, before many are read that have no place in it."""
+
 
 class SqlOffline:
     """See :class:`chat.interfaces.Offline`."""
@@ -31,31 +34,19 @@ class SqlOffline:
         return self._database.read("census", work)
 
     def keep(self, rows: Sequence[Kept]) -> Deferred[list[Outcome]]:
+        batch = tuple(rows)
+
         def work(statements: Statements) -> list[Outcome]:
-            return Keep(statements, rows).all()
+            return Keep(statements, batch).all()
 
         return self._database.write("keep", work, again=True, own=True)
 
     def page(
         self, recipient: int, after: tuple[int, int], rows: int, size: int
     ) -> Deferred[tuple[list[Kept], bool]]:
-        stamp, sender = after
-
-        def work(statements: Statements) -> tuple[list[Kept], bool]:
-            page: list[Kept] = []
-            room = size
-            for row in statements.each(
-                f"SELECT {COLUMNS} FROM {TABLE} WHERE userid = ? AND stamp >= ?"
-                " AND (stamp > ? OR sender > ?) ORDER BY stamp, sender LIMIT ?",
-                (recipient, stamp, stamp, sender, rows + 1),
-            ):
-                if len(page) == rows or (page and room <= 0):
-                    return page, True
-                page.append(_kept(row))
-                room -= len(page[-1].body)
-            return page, False
-
-        return self._database.read("page", work)
+        return self._database.read(
+            "page", lambda statements: _page(statements, recipient, after, rows, size)
+        )
 
     def forget(self, keys: Sequence[KeptKey]) -> Deferred[None]:
         # In the order of the index, so that two who delete do not wait for each other in a circle.
@@ -84,6 +75,32 @@ def _count(statements: Statements, ids: Sequence[int], found: dict[int, Census])
     ):
         if user_id in found:
             found[user_id].blocked |= {blocked}
+
+
+def _page(
+    statements: Statements, recipient: int, after: tuple[int, int], rows: int, size: int
+) -> tuple[list[Kept], bool]:
+    page: list[Kept] = []
+    stamp, sender = after
+    room = size
+    take = min(rows + 1, FIRST_ROWS)
+    while True:
+        found = statements.rows(
+            f"SELECT {COLUMNS} FROM {TABLE} WHERE userid = ? AND stamp >= ?"
+            " AND (stamp > ? OR sender > ?) ORDER BY stamp, sender LIMIT ?",
+            (recipient, stamp, stamp, sender, take),
+        )
+        for row in found:
+            if len(page) == rows or (page and room <= 0):
+                return page, True
+            page.append(_kept(row))
+            room -= len(page[-1].body)
+        if len(found) < take:
+            return page, False
+        stamp, sender = page[-1].stamp, page[-1].sender
+        # As many as there is room for, if they are as long as those so far.
+        mean = (size - room) // len(page) + 1
+        take = max(1, min(rows + 1 - len(page), room // mean + 2))
 
 
 def _kept(row: Row) -> Kept:

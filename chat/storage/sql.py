@@ -130,6 +130,7 @@ class Database:
         self._own = self._threads("chat-writer", own) if own else self._pool
         self._closed = False
         self._under_way = 0
+        self._told = 0.0
         self._idle: Deferred[None] | None = None
         # What the threads know of the server together.
         self._age = 0
@@ -193,8 +194,20 @@ class Database:
         ):
             pause = PAUSES[call.attempts - 1] * random.uniform(0.5, 1.0)
             return deferLater(self._reactor, pause, self._attempt, call)
-        self._log.warn("{name}: {text}", name=call.name, text=str(stumble))
+        self._tell(call, stumble)
         return Failure(StoreAway(str(stumble), unknown=call.unknown))
+
+    def _tell(self, call: _Call[Any], stumble: _Stumble) -> None:
+        """One line a second at most: when the database is away, everything meets it."""
+        now = monotonic()
+        if now - self._told >= 1.0:
+            self._told = now
+            self._log.warn(
+                "{interaction}: {text} ({failures} interactions failed so far)",
+                interaction=call.name,
+                text=str(stumble),
+                failures=sum(figures.failures for figures in self.figures.values()) + 1,
+            )
 
     def _ended(self, result: Any, call: _Call[T]) -> Any:
         figures = self.figures.setdefault(call.name, Figures())

@@ -180,6 +180,27 @@ class OfflineContract(OverAStore):
         page, more = await self.store.offline.page(1, (9, 2), 100, 1)
         self.assertEqual((len(page), more), (1, False))
 
+    async def test_pages_of_rows_of_any_length(self) -> None:
+        lengths = random.Random(3)
+        rows = [
+            kept(1, stamp, 2, body=b"x" * lengths.choice((0, 10, 300, 5000)))
+            for stamp in range(1, 201)
+        ]
+        await self.store.offline.keep(rows)
+        for most, size in ((50, 4000), (17, 1 << 20), (16, 10_000), (15, 1 << 20), (1, 1)):
+            found: list[Kept] = []
+            more = True
+            while more:
+                after = (found[-1].stamp, 2) if found else (0, 0)
+                page, more = await self.store.offline.page(1, after, most, size)
+                bytes_before_last = sum(len(row.body) for row in page[:-1])
+                self.assertTrue(1 <= len(page) <= most and bytes_before_last < size)
+                if more:
+                    full = len(page) == most or sum(len(row.body) for row in page) >= size
+                    self.assertTrue(full)
+                found += page
+            self.assertEqual(found, rows)
+
     async def test_only_the_named_rows_are_forgotten(self) -> None:
         rows = [kept(1 + number % 3, 1 + number // 3, 5 + number % 2) for number in range(300)]
         await self.store.offline.keep(rows)

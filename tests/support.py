@@ -16,6 +16,7 @@ over each transport and store: mixed with :class:`InMemory`, whose time the test
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +32,7 @@ from chat.service import Server
 from chat.storage import open_store
 from chat.tcp import ChatFactory
 
+from .broken import breakable
 from .cables import Client, MemoryCable, MemoryTransport, TcpCable, Time, reactor
 
 T = TypeVar("T")
@@ -71,6 +73,7 @@ class ServerCase(TestCase):
 
     bounds: Mapping[str, Any] = {}
     server: Server
+    numbers = count(1)
 
     def make_store(self) -> Store:
         """The store that the server is to have."""
@@ -133,9 +136,14 @@ class ServerCase(TestCase):
     async def assert_chatting(self, one: Client, other: Client) -> None:
         """These two are not disturbed."""
         for sender, recipient in ((one, other), (other, one)):
-            sender.send(say(recipient.id, "still there?", cid=f"{sender.id} asks"))
+            cid = f"{sender.id} asks {next(self.numbers)}"
+            sender.send(say(recipient.id, "still there?", cid=cid))
             pushed = await recipient.get()
-            self.assertEqual((pushed["id"], pushed["msg"]), (sender.id, "still there?"))
+            self.assertEqual((pushed.get("id"), pushed.get("cid")), (sender.id, cid), pushed)
+            if "seq" in pushed:
+                recipient.send(received(pushed["seq"]))
+            if "proto" in sender.ack:
+                self.assertEqual((await sender.get()).get("cid"), cid)
 
 
 if TYPE_CHECKING:
@@ -147,12 +155,13 @@ else:
 
 
 class InMemory(ServerCase):
-    """Everything in memory; time passes with :meth:`go`."""
+    """Everything in memory; time passes with :meth:`go`, and the store fails with ``faults``."""
 
     def setUp(self) -> None:
         self.time = Time()
         self.passwords = PasswordsInMemory()
-        self.server = Server(Settings(**self.bounds), self.make_store(), self.time, self.passwords)
+        store, self.faults = breakable(self.make_store())
+        self.server = Server(Settings(**self.bounds), store, self.time, self.passwords)
         self.factory = ChatFactory(self.server, self.server.turn)
         self.server.start()
         self.addCleanup(self.stop)

@@ -283,6 +283,10 @@ class Mailbox:
     # Out of the store
 
     def _forget(self, copies: list[Copy]) -> None:
+        for copy in copies:
+            if copy.row is Row.KEPT:
+                # It waits no longer, whenever its row goes.
+                self._tally.remove(copy)
         if copies:
             self._shelf.forget(self, copies)
 
@@ -290,8 +294,8 @@ class Mailbox:
         """The rows are deleted, or (not ``done``) will be shown again at the next login."""
         for copy in copies:
             self._window.forget_row(copy)
-            if done and copy.row is Row.KEPT:
-                self._tally.remove(copy)
+            if not done and copy.row is Row.KEPT:
+                self._tally.put_back(copy)
         self._unsure = self._unsure or not done
 
     def _fetch(self) -> None:

@@ -189,9 +189,14 @@ class Tally:
             self._uncount(copy.sender)
 
     def remove(self, copy: Copy) -> None:
-        """Its row is deleted."""
+        """Its row is going to be deleted."""
         self.stored = max(0, self.stored - 1)
         self._uncount(copy.sender)
+
+    def put_back(self, copy: Copy) -> None:
+        """Its row stays after all."""
+        self.stored += 1
+        self.by_sender[copy.sender] = self.by_sender.get(copy.sender, 0) + 1
 
     def _uncount(self, sender: int) -> None:
         count = self.by_sender.get(sender, 0) - 1

@@ -53,6 +53,8 @@ class Copy(msgspec.Struct, gc=False, eq=False):
     """Level 2: its ``seq``; level 1: how many bytes the connection had to write with it."""
     in_window: bool = False
     acknowledged: bool = False
+    void: bool = False
+    """It came to nothing: refused, or written to somebody who blocks the sender."""
 
     @classmethod
     def from_row(cls, row: Kept, now: float) -> Copy:
@@ -76,6 +78,7 @@ class Copy(msgspec.Struct, gc=False, eq=False):
 
     def refuse(self, error: ChatError) -> None:
         """Tell the sender that this copy is not taken, once."""
+        self.void = True
         receipt = self.receipt
         if receipt is not None:
             self.receipt = None
@@ -159,4 +162,4 @@ class Shelf(Protocol):
         """:meth:`Mailbox.forgotten`, also when it gives up."""
 
     def pretend(self, mailbox: Mailbox, copy: Copy) -> None:
-        """Settle the copy as stored after an ordinary commit's time, and keep nothing."""
+        """Keep nothing, and settle the copy as stored when that would have been settled."""

@@ -139,16 +139,38 @@ class Mailbox:
         else:
             self._keep_new(copy)
 
+    def send_all(self, copies: list[Copy]) -> None:
+        """Take one sender's messages, in order, as :meth:`send` takes each."""
+        receiver = self.receiver
+        pushed = 0
+        if (
+            self.phase is _LIVE
+            and receiver is not None
+            and receiver.level == 2
+            and not self._waiting
+            and copies[0].sender not in self.blocked
+        ):
+            lines, pushed = self._window.push_named(copies, self._seq, self._settings)
+            self._seq += pushed
+            receiver.push_all(lines)
+        for copy in copies[pushed:]:
+            self.send(copy)
+
     def send_run(self, run: Run) -> bool:
         """Take messages that may go to a level 1 client together, if it is live and keeps up."""
         receiver = self.receiver
-        if self.phase is not _LIVE or receiver is None or self._waiting:
-            return False
-        if run.sender in self.blocked or not self._window.has_room(self._settings):
+        window = self._window
+        if (
+            self.phase is not _LIVE
+            or receiver is None
+            or self._waiting
+            or run.sender in self.blocked
+            or (window.copies and not window.has_room(self._settings))
+        ):
             return False
         run.place = receiver.push_all(run.lines)
-        self._window.copies.append(run)
-        self._window.size += run.size
+        window.copies.append(run)
+        window.size += run.size
         return True
 
     def _make_room(self) -> None:
@@ -192,10 +214,18 @@ class Mailbox:
         else:
             self._keep([copy])
 
+    def block(self, blocked: frozenset[int]) -> None:
+        """These one-to-one messages do not reach the user from now on."""
+        self.blocked = blocked
+        for sender in [one for one in self._tally.feigned if one not in blocked]:
+            del self._tally.feigned[sender]
+
     def _feign(self, copy: Copy) -> None:
-        if self.known and self._tally.is_full_for(copy.sender, self._settings):
+        # To its sender this is a mailbox whose user is never there to empty it.
+        if self._tally.is_full_for(copy.sender, self._settings):
             copy.refuse(ChatError(Code.MAILBOX_FULL))
         else:
+            self._tally.feign(copy.sender)
             self._shelf.pretend(self, copy)
 
     # Into the store
@@ -374,7 +404,17 @@ class Mailbox:
 
     def written(self, taken: int) -> None:
         """The kernel has so many of a level 1 client's bytes."""
-        if self._window.copies:
+        window = self._window
+        copies = window.copies
+        if not copies:
+            return
+        only = copies[0]
+        if type(only) is Run and len(copies) == 1 and only.place <= taken and not self._waiting:
+            # What happens nearly always, without the calls that all else takes.
+            copies.clear()
+            window.size = 0
+            only.settle()
+        else:
             self._acknowledge(taken, State.PUSHED)
 
     def _acknowledge(self, place: int, state: State) -> None:

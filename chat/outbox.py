@@ -44,11 +44,13 @@ class Turn:
     def end(self) -> None:
         """Flush them all."""
         outboxes = self._outboxes
-        # Flushing settles messages, and their answers are lines for other outboxes.
-        for outbox in outboxes:
-            outbox.flush()
-        outboxes.clear()
-        self._open = False
+        try:
+            # Flushing settles messages, and their answers are lines for other outboxes.
+            for outbox in outboxes:
+                outbox.flush()
+        finally:
+            outboxes.clear()
+            self._open = False
 
 
 class Outbox:
@@ -129,11 +131,13 @@ class Outbox:
 class SocketOutbox(Outbox):
     """The way past the transport's buffer, for plain TCP and Unix sockets."""
 
-    __slots__ = ("_chunk", "_pulled", "_transport")
+    __slots__ = ("_chunk", "_pulled", "_send", "_transport")
 
     def __init__(self, turn: Turn, transport: tcp.Connection) -> None:
         super().__init__(turn)
         self._transport = transport
+        # What writeSomeData does, without its two calls in between.
+        self._send = transport.socket.send
         self._chunk = 0
         self._pulled = False
 
@@ -145,13 +149,17 @@ class SocketOutbox(Outbox):
         if self._pulled:
             self._rest.append(data)
             return
-        sent = self._transport.writeSomeData(data)
-        if sent == len(data):
-            self._took(sent)
-            return
-        # A lost connection is found by the reactor when it writes the rest.
-        if not isinstance(sent, int):
+        try:
+            sent = self._send(data)
+        except OSError:
+            # Full, or lost: which of the two, the reactor finds when it writes the rest.
             sent = 0
+        if sent == len(data):
+            self.taken += sent
+            self.progress_at = None
+            if self.on_taken is not None:
+                self.on_taken(self.taken)
+            return
         self._rest.append(data[sent:])
         self._pulled = True
         if sent:

@@ -126,6 +126,11 @@ class SentToGroup(Sent, gc=False, eq=False):
     weakest: State = State.DELIVERED
     error: ChatError | None = None
 
+    def expect(self, members: int) -> None:
+        """So many others are to be served."""
+        self.members = members
+        self.open += members
+
     def settle(self, state: State) -> None:
         """See :class:`Receipt`."""
         if state < self.weakest:
@@ -136,6 +141,9 @@ class SentToGroup(Sent, gc=False, eq=False):
         """See :class:`Receipt`."""
         if error.code == Code.MAILBOX_FULL:
             self.refused += 1
+        elif error.code == Code.NO_SUCH_USER:
+            # Has just ceased to be one.
+            self.members -= 1
         elif self.error is None or error.code == Code.BUSY:
             self.error = error
         self._one_less()
@@ -188,13 +196,18 @@ class NamelessGroup(Nameless):
         self.open = 1
         self.error: ChatError | None = None
 
+    def expect(self, members: int) -> None:
+        """So many others are to be served."""
+        self.open += members
+
     def settle(self, state: State) -> None:
         """See :class:`Receipt`."""
         self._one_less()
 
     def refuse(self, error: ChatError) -> None:
         """See :class:`Receipt`."""
-        if error.code != Code.MAILBOX_FULL and self.error is None:
+        left_out = error.code in (Code.MAILBOX_FULL, Code.NO_SUCH_USER)
+        if not left_out and self.error is None:
             self.error = error
         self._one_less()
 

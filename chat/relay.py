@@ -21,6 +21,7 @@ from .receipts import Sent
 from .wire import decode
 
 _LIVE = Phase.LIVE
+_ONE_CHAT = int(MsgId.ONE_CHAT)
 _PLAIN_QUOTES = 18
 """The quotes of a chat line with id, name and time, none of them in a text."""
 
@@ -113,11 +114,14 @@ class Relay:
         sender = me.sender
         assert sender is not None
         my_id, my_name = sender.id, sender.name
-        delivery = self._delivery
-        mailboxes = delivery.mailboxes
+        mailboxes = self._delivery.mailboxes
         sent_before = sender.sent
+        remember = sender.order.append
         now = me.now
-        stamp = delivery.stamps.reserve(limit - at)
+        stamp = self._delivery.stamps.reserve(limit - at)
+        toid = 0
+        mailbox: Mailbox | None = None
+        copies: list[Copy] = []
         while at < limit:
             line = lines[at]
             try:
@@ -136,16 +140,23 @@ class Relay:
                 or ask.cid in sent_before
             ):
                 break
-            mailbox = mailboxes.get(ask.toid)
-            if mailbox is None or mailbox.phase is not _LIVE:
-                break
-            toid = ask.toid
-            sent = Sent(
-                sender, me, MsgId.ONE_CHAT, toid, ask.cid, hash((MsgId.ONE_CHAT, toid, ask.msg))
-            )
+            if ask.toid != toid:
+                if copies and mailbox is not None:
+                    mailbox.send_all(copies)
+                    copies = []
+                toid = ask.toid
+                mailbox = mailboxes.get(toid)
+                if mailbox is None or mailbox.phase is not _LIVE:
+                    break
+            cid = ask.cid
+            sent = Sent(sender, me, _ONE_CHAT, toid, cid, hash((_ONE_CHAT, toid, ask.msg)))
+            sent_before[cid] = sent
+            remember(sent)
             sender.unanswered += 1
-            sender.remember(sent)
-            mailbox.send(Copy(my_id, stamp, ask.cid, False, MsgId.ONE_CHAT, line, sent, now, ask))
+            copies.append(Copy(my_id, stamp, cid, False, _ONE_CHAT, line, sent, now, ask))
             stamp += 1
             at += 1
+        if copies and mailbox is not None:
+            mailbox.send_all(copies)
+        sender.trim()
         return at

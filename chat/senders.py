@@ -25,8 +25,8 @@ class Sender:
     """One user as the author of messages."""
 
     __slots__ = (
-        "_order", "_remembered", "_seconds", "fields", "gates", "id", "low_water", "name", "now",
-        "on_low_water", "sent", "unanswered",
+        "_remembered", "_seconds", "fields", "gates", "id", "low_water", "name", "now",
+        "on_low_water", "order", "sent", "unanswered",
     )  # fmt: skip
 
     def __init__(
@@ -45,15 +45,20 @@ class Sender:
         """By ``cid``, what is under way and what is answered and remembered."""
         self.gates: dict[int, str] = {}
         """After a 108: by target (groups negative) the ``cid`` with which it goes on."""
-        self._order: deque[Sent] = deque()
+        self.order: deque[Sent] = deque()
+        """The same, and what was refused lately, as it arrived."""
         self._remembered = settings.remembered_cids
         self._seconds = settings.remembered_seconds
 
     def remember(self, sent: Sent) -> None:
         """A message is under way; its answer is remembered with the last ones."""
         self.sent[sent.cid] = sent
-        self._order.append(sent)
-        if len(self._order) > self._remembered + self.unanswered:
+        self.order.append(sent)
+        self.trim()
+
+    def trim(self) -> None:
+        """Keep what is remembered within its bound."""
+        for _ in range(len(self.order) - self._remembered - self.unanswered):
             self.forget_oldest()
 
     @property
@@ -91,18 +96,21 @@ class Sender:
 
     def forget_oldest(self) -> None:
         """Forget the oldest answer, if there is one."""
-        order = self._order
+        order = self.order
         for _ in range(len(order)):
             sent = order.popleft()
-            if sent.state is not None or self.sent.get(sent.cid) is not sent:
-                self._drop(sent)
-                return
-            order.append(sent)
+            known = self.sent.get(sent.cid) is sent
+            if known and sent.state is None:
+                order.append(sent)
+                continue
+            if known:
+                del self.sent[sent.cid]
+            return
 
     def expire(self, now: float) -> None:
         """Forget the answers that are old enough."""
         before = now - self._seconds
-        order = self._order
+        order = self.order
         while order:
             sent = order[0]
             known = self.sent.get(sent.cid) is sent

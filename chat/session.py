@@ -138,7 +138,8 @@ class Session:
         self._pings = 0
         if self._asked:
             self._tell_asked(True)
-        if self.outbox.pending > PENDING_ANSWERS:
+        outbox = self.outbox
+        if outbox.queued - outbox.taken > PENDING_ANSWERS:
             self._holds |= CLOGGED
 
     def receive_all(self, lines: Sequence[bytes]) -> int:
@@ -152,7 +153,8 @@ class Session:
                 before = at
                 at = relay.pass_on(self, lines, at)
                 if at > before:
-                    self._hold_for_answers(self.sender)
+                    if self.sender.unanswered:
+                        self._hold_for_answers(self.sender)
                     continue
             if lines[at]:
                 self.receive(lines[at])
@@ -347,6 +349,11 @@ class Session:
         """See :meth:`chat.copies.Receiver.push_all`."""
         return self.outbox.write_all(lines)
 
+    def hint(self, line: bytes) -> None:
+        """See :meth:`chat.delivery.Peer.hint`."""
+        if self.level == 2 and self.outbox.pending <= PENDING_ANSWERS:
+            self.answer(line)
+
     def flush(self) -> None:
         """Hand over what the kernel takes now."""
         self.outbox.flush()
@@ -354,7 +361,7 @@ class Session:
     def _taken(self, total: int) -> None:
         if self.level == 1 and self._mailbox is not None:
             self._mailbox.written(total)
-        if self._holds & CLOGGED and self.outbox.pending < PENDING_ANSWERS // 2:
+        if self._holds and self._holds & CLOGGED and self.outbox.pending < PENDING_ANSWERS // 2:
             self._release(CLOGGED)
 
     # The user comes and goes

@@ -159,15 +159,19 @@ class InMemory(ServerCase):
 
     def setUp(self) -> None:
         self.time = Time()
-        self.passwords = PasswordsInMemory()
-        store, self.faults = breakable(self.make_store())
-        self.server = Server(Settings(**self.bounds), store, self.time, self.passwords)
-        self.factory = ChatFactory(self.server, self.server.turn)
-        self.server.start()
+        self.store, self.faults = breakable(self.make_store())
+        self.start()
         self.addCleanup(self.stop)
 
     def make_store(self) -> Store:
         return open_store("memory:", self.time)
+
+    def start(self) -> None:
+        """Begin to serve what is in the store."""
+        self.passwords = PasswordsInMemory()
+        self.server = Server(Settings(**self.bounds), self.store, self.time, self.passwords)
+        self.factory = ChatFactory(self.server, self.server.turn)
+        self.server.start()
 
     def stop(self) -> None:
         """End the server."""

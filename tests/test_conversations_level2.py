@@ -259,7 +259,8 @@ class BeingAway(Conversation):
         self.assertNotIn("cid", bob.ack["offlinemsg"][0])
 
     async def test_sender_that_disconnects_right_after_sending(self) -> None:
-        ann, bob, away = await self.enter("ann", 2), await self.enter("bob"), await self.register("c")
+        ann, bob = await self.enter("ann", 2), await self.enter("bob")
+        away = await self.register("carl")
         ann.send(say(bob.id, "live", cid="a"), say(away, "away", cid="b"))
         ann.cable.close()
         self.assertEqual((await bob.get())["msg"], "live")

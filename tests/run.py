@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,8 +27,10 @@ ROOT = Path(__file__).parent.parent
 LOGS = ROOT / "_trial_temp_run"
 ALONE = ("abuse", "browser", "cluster", "faults")
 LANES = 2
-PATIENCE = 900.0
-"""Seconds for one job; trial ends a test that hangs after 120."""
+PATIENCE = 420.0
+"""Seconds for one job; trial ends a test that hangs after 120, unless it blocks."""
+GRACE = 10.0
+"""Seconds for a job to clean up after itself when it is ended."""
 HEARTBEAT = 15.0
 """Seconds after which a run that has nothing to tell says what it is waiting for."""
 
@@ -70,8 +73,7 @@ class Job:
             try:
                 status = process.wait(PATIENCE)
             except BaseException as cause:
-                os.killpg(process.pid, signal.SIGKILL)
-                status = process.wait()
+                status = _end(process)
                 if not isinstance(cause, subprocess.TimeoutExpired):
                     raise
                 file.write(f"\nended after {PATIENCE:.0f} s\n".encode())
@@ -93,6 +95,16 @@ class Job:
                 self.failed += int(number)
         if not self.failed and (status or not self.passed):
             self.failed = 1  # it ended before its tests did, or there were none
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """End a job and what it started: kindly, so that tests clean up, and then for good."""
+    os.killpg(process.pid, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
 
 
 def trial(name: str) -> Job:

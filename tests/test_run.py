@@ -46,6 +46,9 @@ class CountTests(SynchronousTestCase):
     def test_what_takes_too_long_is_ended(self) -> None:
         self.patch(run, "PATIENCE", 0.2)
         self.assertEqual(self.counted("import time; time.sleep(600)"), (0, 1))
+        self.patch(run, "GRACE", 0.2)
+        deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+        self.assertEqual(self.counted(deaf), (0, 1))
 
     def test_lint_and_types_are_a_check_each(self) -> None:
         self.assertEqual(self.counted("", trial=False), (1, 0))

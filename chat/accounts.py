@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
 
 from msgspec import UNSET
 
-from .delivery import Delivery, Peer
+from .delivery import Delivery, Peer, sender_of
 from .errors import INVALID_LOGIN, ChatError, Code, NameTaken, StoreAway
 from .interfaces import Users
 from .mailbox import Mailbox, busy
 from .messages import Login, LogOut, MsgId, Ping, Reg
 from .model import Account
+from .names import checked_name
+from .roster import Logins
 from .senders import Sender
 from .wire import encode
-
-NAME_LENGTH = 50
-"""Code points of a name's NFKC form, at most."""
-
-TYPED_LENGTH = 200
-"""Code points of a name as typed, at most."""
 
 PASSWORD_BYTES = 1024
 
@@ -58,20 +53,6 @@ class Me(Peer, Protocol):
         """Until every chat message before this request is answered."""
 
 
-def checked_name(name: str) -> tuple[str, str]:
-    """A name as it is kept (trimmed) and as it is compared (NFKC).
-
-    :raises ChatError: 1, it is not allowed.
-    """
-    typed = name.strip()
-    key = unicodedata.normalize("NFKC", typed).strip()
-    if not 1 <= len(key) <= NAME_LENGTH or len(typed) > TYPED_LENGTH:
-        raise ChatError(Code.REFUSED, f"a name has 1 to {NAME_LENGTH} characters")
-    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in typed + key):
-        raise ChatError(Code.REFUSED, "a name has no control characters")
-    return typed, key
-
-
 def checked_password(password: str) -> str:
     """A password within its bounds.
 
@@ -85,8 +66,11 @@ def checked_password(password: str) -> str:
 class Accounts:
     """Who people are, and that they are who they say."""
 
-    def __init__(self, users: Users, passwords: Passwords, delivery: Delivery) -> None:
+    def __init__(
+        self, users: Users, passwords: Passwords, delivery: Delivery, logins: Logins
+    ) -> None:
         self._users = users
+        self._logins = logins
         self._passwords = passwords
         self._delivery = delivery
 
@@ -135,20 +119,20 @@ class Accounts:
         return account
 
     async def _enter(self, me: Me, account: Account, level: int) -> None:
+        # Both are looked up at the same time.
+        self._delivery.mailbox(account.id)
+        roster = await self._logins.fields(account, level)
         if me.closed:
             self._delivery.release(account.id, me)
             return
         sender = self._delivery.sender(account.id, account.name, account.last_stamp)
-        me.identify(sender, level, {} if level == 1 else {"friends": [], "groups": []})
+        me.identify(sender, level, roster)
         await me.enter(self._delivery.mailbox(account.id))
         self._delivery.came(sender)
 
     async def log_out(self, me: Me, ask: LogOut) -> Mapping[str, Any]:
         """The connection stays open and may log in again."""
-        sender = me.sender
-        assert sender is not None
-        if ask.id is not UNSET and ask.id != sender.id:
-            raise ChatError(Code.FORBIDDEN, "that id is not yours")
+        sender = sender_of(me, ask.id)
         await me.answered()
         self._delivery.release(sender.id, me)
         me.forget()

@@ -169,6 +169,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_user: Annotated[int, _number(PEOPLE, 1, 1_000_000,
         "Friend requests that may wait for one user's answer.")] = 1000
 
+    blocked_per_user: Annotated[int, _number(PEOPLE, 1, 1000,
+        "Users whom one user may block.")] = 1000
+
     groups_per_user: Annotated[int, _number(PEOPLE, 1, 1_000_000,
         "Groups that one user may be in.")] = 1000
 

@@ -18,8 +18,8 @@ from .copies import Copy, Receiver, Shelf
 from .errors import ChatError, Code
 from .interfaces import Clock
 from .mailbox import Mailbox
-from .messages import Chat, MsgId, OneChat
-from .receipts import Answers, Nameless, Receipt, Sent
+from .messages import Chat, MsgId, OneChat, OptionalId
+from .receipts import Answers, Nameless, NamelessGroup, Receipt, Sent, SentToGroup
 from .senders import Sender
 from .wire import chat_body
 
@@ -37,11 +37,32 @@ class Peer(Receiver, Answers, Protocol):
     line: bytes
     """The line of the request that is being worked off."""
 
+    def hint(self, line: bytes) -> None:
+        """Queue a line for a level 2 client; it is left out while the client does not take what
+        it has."""
+
     def still_there(self) -> Awaitable[bool]:
         """Ask the client, if it can be asked; False: no answer came in time."""
 
     def replaced(self) -> None:
         """Another login takes over: tell the client, log it out and close."""
+
+
+def sender_of(me: Peer, user_id: OptionalId = UNSET) -> Sender:
+    """Who asks.
+
+    :raises ChatError: 103, the id in the request is another's.
+    """
+    sender = me.sender
+    assert sender is not None
+    if user_id is not UNSET and user_id != sender.id:
+        raise ChatError(Code.FORBIDDEN, "that id is not yours")
+    return sender
+
+
+def written(seconds: float) -> str:
+    """A time as messages say it: ``YYYY-MM-DD HH:MM:SS``, UTC."""
+    return strftime("%Y-%m-%d %H:%M:%S", gmtime(seconds))
 
 
 class Stamps:
@@ -76,6 +97,8 @@ class Delivery:
     def __init__(self, settings: Settings, shelf: Shelf, clock: Clock) -> None:
         self.online: dict[int, Peer] = {}
         """Who is logged in, or is about to be."""
+        self.here: set[int] = set()
+        """Whose login has been answered."""
         self.mailboxes: dict[int, Mailbox] = {}
         self.senders: dict[int, Sender] = {}
         self.stamps = Stamps(clock)
@@ -110,10 +133,8 @@ class Delivery:
 
     def prepare(self, me: Peer, ask: Chat, kind: int, target: int) -> Copy | None:
         """A message that may go on its way; None: it is a repeat, and is answered as one."""
-        sender = me.sender
-        assert sender is not None
-        if ask.id is not UNSET and ask.id != sender.id:
-            raise ChatError(Code.FORBIDDEN, "that id is not yours")
+        sender = sender_of(me, ask.id)
+        one = kind == MsgId.ONE_CHAT
         cid = ask.cid
         receipt: Receipt
         if cid is UNSET:
@@ -121,34 +142,35 @@ class Delivery:
                 raise ChatError(Code.BAD_REQUEST, "cid is missing")
             body = chat_body(ask, me.line, sender.fields, self.time_text())
             if sender.gates:
-                sender.gate(target if kind == MsgId.ONE_CHAT else -target, None)
+                sender.gate(target if one else -target, None)
             stamp = self.stamps.next()
             cid = self.given_prefix + str(stamp)
             given = True
-            receipt = me.nameless
+            receipt = me.nameless if one else NamelessGroup(sender, me, kind)
             sender.unanswered += 1
         else:
             body = chat_body(ask, me.line, sender.fields, self.time_text())
-            digest = hash((kind, target, ask.msg))
+            digest = hash((int(kind), target, ask.msg))
             known = sender.sent.get(cid)
             if known is not None:
                 known.again(me, digest)
                 return None
             if sender.gates:
-                sender.gate(target if kind == MsgId.ONE_CHAT else -target, cid)
+                sender.gate(target if one else -target, cid)
             stamp = self.stamps.next()
             given = False
             sender.unanswered += 1
-            receipt = Sent(sender, me, kind, target, cid, digest)
-            sender.remember(receipt)
+            sent = (Sent if one else SentToGroup)(sender, me, kind, target, cid, digest)
+            sender.remember(sent)
+            receipt = sent
         return Copy(sender.id, stamp, cid, given, kind, body, receipt, me.now, ask)
 
     def time_text(self) -> str:
-        """Now, as messages say it: ``YYYY-MM-DD HH:MM:SS``, UTC."""
+        """Now, as messages say it."""
         second = int(self._clock.time())
         if second != self._time_second:
             self._time_second = second
-            self._time_text = strftime("%Y-%m-%d %H:%M:%S", gmtime(second))
+            self._time_text = written(second)
         return self._time_text
 
     def mailbox(self, user_id: int) -> Mailbox:
@@ -160,6 +182,28 @@ class Delivery:
         elif not mailbox.known:
             mailbox.open()
         return mailbox
+
+    # Hints, which may be lost
+
+    def shows(self, user_id: int, viewer: int) -> bool:
+        """Whether the viewer sees that the user is online; who is blocked does not."""
+        mailbox = self.mailboxes.get(user_id)
+        return (
+            user_id in self.online
+            and mailbox is not None
+            and mailbox.known
+            and viewer not in mailbox.blocked
+        )
+
+    def hint(self, user_id: int, line: bytes) -> None:
+        """Push a line without custody to a user who is here, on level 2."""
+        if user_id in self.here:
+            self.online[user_id].hint(line)
+
+    def signal(self, sender_id: int, user_id: int, line: bytes) -> None:
+        """The same from somebody whom the user may block."""
+        if user_id in self.here and sender_id not in self.mailboxes[user_id].blocked:
+            self.online[user_id].hint(line)
 
     # Logins
 
@@ -188,6 +232,7 @@ class Delivery:
 
     def came(self, sender: Sender) -> None:
         """The user's login has been answered."""
+        self.here.add(sender.id)
         for listener in self.presence:
             listener(sender.id, sender.name, True)
 
@@ -196,6 +241,7 @@ class Delivery:
         if self.online.get(user_id) is not peer:
             return
         del self.online[user_id]
+        self.here.discard(user_id)
         mailbox = self.mailboxes.get(user_id)
         if mailbox is not None and mailbox.receiver is peer:
             mailbox.detach(self._clock.monotonic())

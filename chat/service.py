@@ -21,16 +21,25 @@ from . import __version__
 from .accounts import Accounts
 from .commands import table
 from .config import Settings
+from .contacts import Contacts
 from .delivery import Delivery
 from .errors import BadStart
+from .groups import Groups
+from .history import Past
 from .interfaces import Store
 from .outbox import Turn
 from .page import page_site
 from .passwords import Passwords
 from .ports import Ports
+from .presence import Presence
+from .recorder import Recorder
 from .relay import Relay
+from .rooms import Rooms
+from .roster import Logins
+from .rounds import Rounds
 from .session import Session
 from .shelf import StoreShelf
+from .signals import Signals
 from .states import States
 from .storage import open_store
 from .tcp import ChatFactory
@@ -77,8 +86,20 @@ class Server:
         self.passwords = passwords or Passwords(
             reactor.callFromThread, threads=settings.hashing_threads, queue=settings.hashing_queue
         )
-        accounts = Accounts(store.users, self.passwords, self.delivery)
-        self.commands = table(accounts, self.delivery)
+        self.presence = Presence(store.friends, self.delivery, clock, self.spawn)
+        self.recorder = Recorder(store.history, self.delivery, settings, clock, self.spawn)
+        self.rooms = Rooms(store.groups)
+        self.rounds = Rounds(self.rooms, self.delivery, self.spawn, self.call_later)
+        logins = Logins(store.rosters, self.delivery, settings)
+        self.commands = table(
+            Accounts(store.users, self.passwords, self.delivery, logins),
+            self.delivery,
+            Contacts(store.users, store.friends, self.delivery, self.presence, settings, clock),
+            Groups(store.groups, store.users, self.delivery, self.rooms, self.rounds, settings),
+            self.presence,
+            Signals(self.delivery, self.rooms, self.rounds),
+            Past(store.history, self.rooms, settings),
+        )
         self._clocks = [LoopingCall(self._tick), LoopingCall(self._sweep)]
         for loop in self._clocks:
             loop.clock = reactor
@@ -103,10 +124,13 @@ class Server:
         now = self.monotonic()
         self.shelf.tick(now)
         self.delivery.tick(now)
+        self.presence.tick(now)
+        self.recorder.tick(now)
 
     def _sweep(self) -> None:
         now = self.monotonic()
         self.delivery.sweep(now)
+        self.recorder.sweep(now)
         for session in list(self.sessions):
             session.tick(now)
 
@@ -115,10 +139,11 @@ class Server:
         deadline = self.monotonic() + self.settings.shutdown_seconds - 3
         for session in list(self.sessions):
             session.end()
-        while not (self.shelf.idle and self.states.idle and not self._closing()):
+        while not self._idle():
             if self.monotonic() >= deadline:
                 self.log.warn("stopped waiting: some clients or the store do not answer")
                 break
+            self.recorder.write()
             await self._pause(0.02)
         for loop in self._clocks:
             if loop.running:
@@ -128,9 +153,12 @@ class Server:
         await self.passwords.stop()
         await self.store.close()
 
-    def _closing(self) -> bool:
-        """Whether somebody has not got yet what was written last."""
-        return any(session.outbox.pending for session in self.sessions)
+    def _idle(self) -> bool:
+        """Whether everything is where it belongs, and everybody has got what was written last."""
+        parts = (self.rounds, self.shelf, self.states, self.recorder)
+        return all(part.idle for part in parts) and not any(
+            session.outbox.pending for session in self.sessions
+        )
 
     def _pause(self, seconds: float) -> Deferred[None]:
         paused: Deferred[None] = Deferred()

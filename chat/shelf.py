@@ -9,7 +9,7 @@ the settings give, and nothing queues behind a store that is known to be away.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -19,7 +19,7 @@ from .errors import StoreAway
 from .interfaces import Clock, Offline
 from .mailbox import RETRY_SECONDS, Mailbox, busy
 from .messages import Chat, OneChat
-from .model import Kept, KeptKey
+from .model import Kept, KeptKey, Outcome
 from .receipts import State
 
 BATCH_ROWS = 5000
@@ -38,6 +38,12 @@ FORGET_QUEUE = 100_000
 """Deletions beyond it are given up: their rows are shown again at the next login."""
 
 CENSUS_ROWS = 5000
+
+USUAL_SECONDS = 0.002
+"""What a commit takes, before the first one has been seen."""
+
+LONGEST_FEIGNED = 0.5
+"""Seconds that the pretence of a commit takes at most."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 CallLater = Callable[[float, Callable[[], object]], object]
@@ -69,6 +75,43 @@ class _Order:
         self.since = since
         self.given_up = False
 
+    @property
+    def rows(self) -> Sequence[Copy]:
+        """What is written of them."""
+        return self.copies
+
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
+        """The store has answered for each row."""
+        if self.given_up:
+            self.mailbox.appeared()
+        else:
+            self.mailbox.kept(self.copies, outcomes)
+
+    def give_up(self, perhaps: bool) -> None:
+        """The store could not be reached; ``perhaps``: the rows may be there all the same."""
+        self.given_up = True
+        self.mailbox.not_kept(self.copies, perhaps)
+
+
+class _Feigned(_Order):
+    """A copy of which nothing is written, and whose sender is not to notice."""
+
+    __slots__ = ()
+
+    @property
+    def rows(self) -> Sequence[Copy]:
+        return ()
+
+    def kept(self, outcomes: Sequence[Outcome] = ()) -> None:
+        for copy in self.copies:
+            copy.void = True
+            copy.settle(State.STORED)
+
+    def give_up(self, perhaps: bool) -> None:
+        self.given_up = True
+        for copy in self.copies:
+            copy.refuse(busy())
+
 
 class StoreShelf:
     """Implements :class:`chat.copies.Shelf` over :class:`chat.interfaces.Offline`.
@@ -98,6 +141,9 @@ class StoreShelf:
         self._current_since = 0.0
         self._away_until = 0.0
         self._writing = False
+        self._usual = USUAL_SECONDS
+        """What a commit takes these days."""
+        self._feigning = 0
         self._forgetting = False
         self._to_forget: deque[tuple[Mailbox, Copy]] = deque()
         self._counting: list[Mailbox] = []
@@ -113,18 +159,26 @@ class StoreShelf:
     @property
     def idle(self) -> bool:
         """Whether nothing is under way to the store."""
-        return not (self._writing or self._orders or self._to_forget or self._forgetting)
+        writing = self._writing or self._orders or self._feigning
+        return not (writing or self._to_forget or self._forgetting)
 
     def keep(self, mailbox: Mailbox, copies: Sequence[Copy]) -> None:
         """See :meth:`chat.copies.Shelf.keep`."""
+        self._put(_Order(mailbox, copies, self._clock.monotonic()))
+
+    def pretend(self, mailbox: Mailbox, copy: Copy) -> None:
+        """See :meth:`chat.copies.Shelf.pretend`."""
+        self._put(_Feigned(mailbox, [copy], self._clock.monotonic()))
+
+    def _put(self, order: _Order) -> None:
         full = self._waiting_rows >= QUEUE_ROWS or self._waiting_bytes >= QUEUE_BYTES
         if full or self.away:
-            self.figures.failed += len(copies)
-            mailbox.not_kept(copies, unknown=False)
+            self.figures.failed += len(order.rows)
+            order.give_up(False)
             return
-        self._orders.append(_Order(mailbox, copies, self._clock.monotonic()))
-        self._waiting_rows += len(copies)
-        self._waiting_bytes += sum(len(copy.body) for copy in copies)
+        self._orders.append(order)
+        self._waiting_rows += len(order.copies)
+        self._waiting_bytes += sum(len(copy.body) for copy in order.copies)
         if not self._writing:
             self._writing = True
             # After what this turn of the reactor still brings.
@@ -151,6 +205,9 @@ class StoreShelf:
 
     async def _write_batch(self, batch: list[_Order]) -> None:
         rows = _rows(batch)
+        if not rows:
+            self._feign(batch)
+            return
         self._current = batch
         self._current_since = began = self._clock.monotonic()
         try:
@@ -163,18 +220,30 @@ class StoreShelf:
             raise
         finally:
             self._current = []
-        self.figures.seconds += self._clock.monotonic() - began
+        took = self._clock.monotonic() - began
+        self._usual = (7 * self._usual + took) / 8
+        self.figures.seconds += took
         self.figures.batches += 1
         self.figures.last_batch = len(rows)
         self.figures.kept += len(rows)
         at = 0
         for order in batch:
-            end = at + len(order.copies)
-            if order.given_up:
-                order.mailbox.appeared()
-            else:
-                order.mailbox.kept(order.copies, outcomes[at:end])
+            end = at + len(order.rows)
+            order.kept(outcomes[at:end])
             at = end
+
+    def _feign(self, batch: Sequence[_Order]) -> None:
+        """There is nothing to write: answer when a commit would have been done."""
+        self._feigning += 1
+        self._call_later(min(self._usual, LONGEST_FEIGNED), lambda: self._feigned(batch))
+
+    def _feigned(self, batch: Sequence[_Order]) -> None:
+        self._feigning -= 1
+        for order in batch:
+            if self.away:
+                order.give_up(False)
+            else:
+                order.kept(())
 
     def _fail(self, batch: Sequence[_Order], unknown: bool) -> None:
         """Those of the batch, and all behind it: what came later must not be stored before."""
@@ -184,9 +253,8 @@ class StoreShelf:
         self._waiting_rows = self._waiting_bytes = 0
         for order, perhaps in orders:
             if not order.given_up:
-                order.given_up = True
-                self.figures.failed += len(order.copies)
-                order.mailbox.not_kept(order.copies, perhaps)
+                self.figures.failed += len(order.rows)
+                order.give_up(perhaps)
 
     def tick(self, now: float) -> None:
         """Give up what has waited for longer than the patience; call it a few times a second."""
@@ -270,30 +338,13 @@ class StoreShelf:
                 else:
                     mailbox.opened(census)
 
-    # Pretending
-
-    def pretend(self, mailbox: Mailbox, copy: Copy) -> None:
-        """See :meth:`chat.copies.Shelf.pretend`: a query's time stands for a commit's."""
-        self._spawn(self._pretend(copy))
-
-    async def _pretend(self, copy: Copy) -> None:
-        try:
-            await self._feign_commit()
-        except StoreAway:
-            copy.refuse(busy())
-        else:
-            copy.settle(State.STORED)
-
-    def _feign_commit(self) -> Awaitable[object]:
-        return self._offline.keep([])
-
 
 def _rows(batch: Sequence[_Order]) -> list[Kept]:
     digests: dict[int, bytes] = {}
     rows = []
     for order in batch:
         recipient = order.mailbox.user_id
-        for copy in order.copies:
+        for copy in order.rows:
             ask = copy.ask
             assert ask is not None and copy.row is Row.WRITING
             digest = digests.get(id(ask))

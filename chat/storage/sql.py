@@ -1,16 +1,14 @@
 """Interactions with a database: in threads of their own, repeated where that is safe, bounded.
 
 Over ``twisted.enterprise.adbapi``, whose ``cp_reconnect`` fails one interaction for each thread
-when the connections are gone.  Here each attempt says what it met (:class:`Trouble`), a broken
-connection is thrown away with all others of its age, and the interaction is tried again for
-:data:`PATIENCE` seconds, unless its commit may have happened and must not happen twice.
+when the connections are gone.  Here an attempt (:mod:`chat.storage.attempts`) says what it met, and
+the interaction is tried again for :data:`PATIENCE` seconds, unless its commit may have happened and
+must not happen twice.
 """
 
 from __future__ import annotations
 
 import random
-import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -24,10 +22,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import StoreAway
-from .dialects import Dialect, Raw, Statements, Trouble
+from .attempts import Attempts, Pool, Stumble, Work
+from .dialects import Dialect, Trouble
 
 T = TypeVar("T")
-Work = Callable[[Statements], T]
 
 PATIENCE = 3.0
 """Seconds after its start in which an interaction is tried again."""
@@ -37,15 +35,6 @@ CLOSING_WAIT = 3.0
 """Seconds for what is under way when the database is closed; a server that hangs may take more."""
 
 _REPEATED = frozenset({Trouble.AGAIN, Trouble.LOST})
-
-
-class _Stumble(Exception):
-    """An attempt came to nothing, by the database's doing."""
-
-    def __init__(self, text: str, trouble: Trouble, *, unknown: bool) -> None:
-        self.trouble = trouble
-        self.unknown = unknown
-        super().__init__(text)
 
 
 @dataclass
@@ -72,48 +61,6 @@ class _Call(Generic[T]):
     """Whether an attempt's commit may have happened."""
 
 
-class _Session:
-    """What an attempt gets from the pool: this thread's connection, when it asks for it.
-
-    Transactions are begun and ended by the attempt itself, so what the pool does about them before
-    and after is nothing.
-    """
-
-    def __init__(self, pool: ConnectionPool) -> None:
-        self._pool = pool
-
-    def commit(self) -> None:
-        """Done by the attempt."""
-
-    def rollback(self) -> None:
-        """Done by the attempt."""
-
-    def raw(self) -> Raw:
-        """The connection of this thread; made, if there is none."""
-        return self._pool.connect()
-
-    def discard(self) -> None:
-        """Close the connection of this thread."""
-        raw = self._pool.connections.get(self._pool.threadID())
-        if raw is not None:
-            self._pool.disconnect(raw)
-
-
-class _Daemon(threading.Thread):
-    """A thread that waits for a server that hangs does not hold up the end of the process."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs, daemon=True)
-
-
-class _Pool(ConnectionPool):
-    connectionFactory: Any = _Session  # noqa: N815 - the name that Twisted looks for
-
-    def start(self) -> None:
-        self.threadpool.threadFactory = _Daemon
-        super().start()
-
-
 class Database:
     """One database and its threads: the named interactions of :meth:`read` and :meth:`write`.
 
@@ -132,14 +79,10 @@ class Database:
         self._under_way = 0
         self._told = 0.0
         self._idle: Deferred[None] | None = None
-        # What the threads know of the server together.
-        self._age = 0
-        self._ages: dict[int, int] = {}
-        self._down = False
-        self._looking = threading.Lock()
+        self._attempts = Attempts(dialect)
 
     def _threads(self, name: str, count: int) -> ConnectionPool:
-        return _Pool(
+        return Pool(
             self.dialect.module,
             cp_min=count,
             cp_max=count,
@@ -148,8 +91,6 @@ class Database:
             cp_reactor=self._reactor,
             **self.dialect.arguments(),
         )
-
-    # -- in the reactor's thread
 
     def read(self, name: str, work: Work[T]) -> Deferred[T]:
         """Statements that change nothing, without a transaction around them.
@@ -178,12 +119,14 @@ class Database:
 
     def _attempt(self, call: _Call[T]) -> Deferred[T]:
         call.attempts += 1
-        attempt: Deferred[T] = call.pool.runWithConnection(self._try, call)
+        attempt: Deferred[T] = call.pool.runWithConnection(
+            self._attempts.run, call.work, call.writes
+        )
         return attempt.addErrback(self._stumbled, call)
 
     def _stumbled(self, failure: Failure, call: _Call[T]) -> Any:
-        stumble = failure.check(_Stumble) and failure.value
-        if not isinstance(stumble, _Stumble):
+        stumble = failure.check(Stumble) and failure.value
+        if not isinstance(stumble, Stumble):
             return failure
         call.unknown = call.unknown or stumble.unknown
         if (
@@ -197,7 +140,7 @@ class Database:
         self._tell(call, stumble)
         return Failure(StoreAway(str(stumble), unknown=call.unknown))
 
-    def _tell(self, call: _Call[Any], stumble: _Stumble) -> None:
+    def _tell(self, call: _Call[Any], stumble: Stumble) -> None:
         """One line a second at most: when the database is away, everything meets it."""
         now = monotonic()
         if now - self._told >= 1.0:
@@ -238,69 +181,3 @@ class Database:
                 pool.shutdownID = None
             else:
                 pool.close()
-
-    # -- in the threads
-
-    def _try(self, session: _Session, call: _Call[T]) -> T:
-        """One attempt: a transaction, whole or not at all."""
-        try:
-            raw = self._connection(session)
-        except (self.dialect.error, OSError) as error:
-            raise self._lost(session, error, unknown=False) from None
-        committing = False
-        try:
-            statements = Statements(self.dialect, raw)
-            if call.writes:
-                statements.run(self.dialect.begin)
-            result = call.work(statements)
-            if call.writes:
-                committing = True
-                statements.run("COMMIT")
-            return result
-        except BaseException as error:
-            trouble = self.dialect.trouble(error)
-            if trouble is Trouble.LOST:
-                raise self._lost(session, error, unknown=committing) from None
-            if call.writes:
-                self._undo(session, raw)
-            if trouble in (Trouble.AGAIN, Trouble.AWAY):
-                raise _Stumble(_text(error), trouble, unknown=False) from None
-            raise
-
-    def _connection(self, session: _Session) -> Raw:
-        thread = threading.get_ident()
-        if self._ages.get(thread) != self._age:
-            session.discard()
-            # While the server is down, one thread at a time looks whether it is back; the others
-            # must not wait with it.
-            looking = self._down
-            if looking and not self._looking.acquire(blocking=False):
-                raise ConnectionError("the database is away")
-            try:
-                age = self._age
-                session.raw()
-                self._ages[thread] = age
-                self._down = False
-            finally:
-                if looking:
-                    self._looking.release()
-        return session.raw()
-
-    def _lost(self, session: _Session, error: BaseException, *, unknown: bool) -> _Stumble:
-        """Throw this connection away; the others of its age are no better."""
-        if self._ages.pop(threading.get_ident(), None) == self._age:
-            self._age += 1
-        self._down = True
-        session.discard()
-        return _Stumble(_text(error), Trouble.LOST, unknown=unknown)
-
-    def _undo(self, session: _Session, raw: Raw) -> None:
-        try:
-            raw.rollback()
-        except self.dialect.error:
-            self._ages.pop(threading.get_ident(), None)
-            session.discard()
-
-
-def _text(error: BaseException) -> str:
-    return " ".join(str(part) for part in error.args) or type(error).__name__

@@ -1,69 +1,20 @@
-"""A MariaDB that is killed, stopped, unreachable, read-only, or answers into the void."""
+"""A MariaDB that is killed, stopped, unreachable, or answers into the void."""
 
 from __future__ import annotations
 
-import threading
-from typing import Any
-
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, maybeDeferred
+from twisted.internet.defer import DeferredList, ensureDeferred, maybeDeferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from chat.errors import BadStart, StoreAway
 from chat.model import Keeping, Kept, Outcome, User
 from chat.storage import mysql, open_store, sql
-from chat.storage.dialects import Statements
-from chat.storage.store import SqlStore
 
-from ..mariadb import PASSWORD, MariaDB, shared
+from ..mariadb import PASSWORD, shared
+from .broken import FaultCase
 from .proxy import CutNetwork
 from .support import kept
-
-
-class FaultCase(TestCase):
-    """A store on a MariaDB that is sound again after each test."""
-
-    server: MariaDB
-    store: SqlStore
-
-    async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
-        self.server = shared()
-        self.addCleanup(self.server.start)
-        self.url = self.server.emptied()
-        self.store = await self.opened(self.url)
-
-    async def opened(self, url: str) -> SqlStore:
-        store = open_store(url, reactor)
-        assert isinstance(store, SqlStore)
-        await store.open()
-        self.addCleanup(store.close)
-        return store
-
-    async def everything(self, recipient: int) -> list[Kept]:
-        rows, _ = await self.store.offline.page(recipient, (0, 0), 100_000, 1 << 30)
-        return rows
-
-    async def away(self, answer: Any) -> StoreAway:
-        """What a call that must fail for want of the store says."""
-        with self.assertRaises(StoreAway) as raised:
-            await answer
-        away: StoreAway = raised.exception
-        return away
-
-    def repeats(self) -> int:
-        return sum(figures.repeats for figures in self.store.database.figures.values())
-
-    async def warm(self) -> None:
-        """Have every thread connected."""
-        gate = threading.Barrier(mysql.Mysql.threads)
-        await DeferredList(
-            [
-                self.store.database.read("warm", lambda _: gate.wait(10))
-                for _ in range(mysql.Mysql.threads)
-            ],
-            fireOnOneErrback=True,
-        )
 
 
 class KilledTests(FaultCase):
@@ -257,112 +208,6 @@ class CutTests(FaultCase):
     async def test_reading_is_never_unknown(self) -> None:
         self.network.cut(b"SELECT", 100)
         self.assertFalse((await self.away(self.store.ping())).unknown)
-
-
-class RefusedTests(FaultCase):
-    """The server answers, but cannot do it."""
-
-    async def test_a_deadlock_is_survived(self) -> None:
-        ids = [await self.store.users.register(name, name, "x") for name in ("bob", "eve")]
-        meeting = threading.Barrier(2)
-
-        def cross(one: int, other: int) -> Deferred[None]:
-            attempts: list[None] = []
-
-            def work(statements: Statements) -> None:
-                attempts.append(None)
-                statements.lock("user", one)
-                if len(attempts) == 1:
-                    meeting.wait(10)
-                statements.lock("user", other)
-                statements.change(
-                    "UPDATE user SET password = CONCAT(password, ?) WHERE id = ?", ("y", one)
-                )
-
-            return self.store.database.write("cross", work)
-
-        await DeferredList([cross(*ids), cross(*ids[::-1])], fireOnOneErrback=True)
-        for user_id in ids:
-            account = await self.store.users.account(user_id)
-            assert account is not None
-            self.assertEqual(account.password, "xy")
-        self.assertTrue(self.repeats() >= 1)
-
-    async def test_a_server_that_only_reads(self) -> None:
-        self.addCleanup(self.server.ask, "SET GLOBAL read_only = 0")
-        await self.store.offline.keep([kept(1, 1, 2)])
-        self.server.ask("SET GLOBAL read_only = 1")
-        self.assertFalse((await self.away(self.store.offline.keep([kept(1, 2, 2)]))).unknown)
-        self.assertFalse((await self.away(self.store.users.register("b", "b", "x"))).unknown)
-        self.assertEqual(len(await self.everything(1)), 1)
-        self.server.ask("SET GLOBAL read_only = 0")
-        await self.store.offline.keep([kept(1, 2, 2)])
-        self.assertEqual(len(await self.everything(1)), 2)
-
-    async def test_a_wait_for_a_lock_ends(self) -> None:
-        self.patch(mysql, "LOCK_WAIT", 1)
-        self.patch(sql, "PATIENCE", 0.1)
-        self.store = await self.opened(self.url)
-        (user_id,) = [await self.store.users.register("bob", "bob", "x")]
-        other = self.server.root(self.url.rpartition("/")[2])
-        self.addCleanup(other.close)
-        other.query("BEGIN")
-        other.query(f"UPDATE user SET password = 'theirs' WHERE id = {user_id}")
-        self.assertFalse((await self.away(self.store.users.set_password(user_id, "o"))).unknown)
-        other.rollback()
-        await self.store.users.set_password(user_id, "ours")
-
-    async def test_a_row_that_only_the_database_refuses_is_found_among_many(self) -> None:
-        url = self.server.fresh()
-        self.store = await self.opened(url)
-        self.server.ask(
-            "ALTER TABLE offlinemessage ADD CONSTRAINT CHECK (message <> 'poison')",
-            database=url.rpartition("/")[2],
-        )
-        rows = [kept(1, stamp, 2) for stamp in range(1, 301)]
-        await self.store.offline.keep(rows[50:60])
-        for place in (7, 8, 299):
-            rows[place] = kept(1, place + 1, 2, body=b"poison")
-        outcomes = await self.store.offline.keep(rows)
-        for place, outcome in enumerate(outcomes):
-            expected = Keeping.STORED
-            if place in (7, 8, 299):
-                expected = Keeping.REFUSED
-            elif 50 <= place < 60:
-                expected = Keeping.REPEATED
-            self.assertEqual(outcome, Outcome(expected, place + 1))
-        self.assertEqual(len(await self.everything(1)), 297)
-
-    async def test_a_mistake_of_ours_is_not_taken_for_the_servers(self) -> None:
-        with self.assertRaises(self.store.database.dialect.error):
-            await self.store.database.read("wrong", lambda statements: statements.run("SELEKT"))
-        with self.assertRaises(ZeroDivisionError):
-            await self.store.database.write("wrong", lambda _: 1 // 0)
-        self.assertEqual(self.repeats(), 0)
-
-    async def test_what_an_exception_interrupts_is_undone(self) -> None:
-        def work(statements: Statements) -> None:
-            statements.insert(
-                "INSERT INTO user (name, name_key, password) VALUES (?, ?, ?)", ("b", b"b", "x")
-            )
-            raise KeyError
-
-        for _ in range(2 * mysql.Mysql.threads):
-            with self.assertRaises(KeyError):
-                await self.store.database.write("undone", work)
-        self.assertIsNone(await self.store.users.find("b"))
-
-    async def test_states_are_there_for_other_programs_to_read(self) -> None:
-        ids = [await self.store.users.register(f"{n}", f"{n}", "x") for n in range(3)]
-        await self.store.users.set_states({ids[0]: True, ids[1]: True, ids[2]: False})
-        await self.store.users.set_states({ids[0]: False})
-        name = self.url.rpartition("/")[2]
-        read = "SELECT state FROM user ORDER BY id"
-        self.assertEqual(
-            self.server.ask(read, database=name), [("offline",), ("online",), ("offline",)]
-        )
-        await self.store.users.reset_states()
-        self.assertEqual(self.server.ask(read, database=name), [("offline",)] * 3)
 
 
 class OpeningTests(TestCase):

@@ -146,13 +146,14 @@ class Mailbox:
         if (
             self.phase is _LIVE
             and receiver is not None
-            and receiver.level == 2
             and not self._waiting
             and copies[0].sender not in self.blocked
         ):
-            lines, pushed = self._window.push_named(copies, self._seq, self._settings)
-            self._seq += pushed
-            receiver.push_all(lines)
+            if receiver.level == 2:
+                pushed = self._window.push_all(copies, receiver, self._seq, self._settings)
+                self._seq += pushed
+            else:
+                pushed = self._window.push_bodies(copies, receiver, self._settings)
         for copy in copies[pushed:]:
             self.send(copy)
 

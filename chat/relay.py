@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import UNSET, MsgspecError
+from msgspec import UNSET, MsgspecError, UnsetType
 
 from .copies import Copy, Run
 from .delivery import Delivery, Peer
 from .mailbox import Mailbox, Phase
 from .messages import MsgId, OneChat
-from .receipts import Sent
+from .receipts import Receipt, Sent
 from .wire import decode
 
 _LIVE = Phase.LIVE
@@ -42,14 +42,16 @@ class Relay:
         The lines must be UTF-8.
         """
         sender = me.sender
-        if sender is None or sender.gates or self._delivery.said:
+        if sender is None or sender.gates:
             return at
         limit = min(len(lines), at + self._unanswered - sender.unanswered)
-        if me.level == 1:
+        if me.level == 1 and not self._delivery.said:
             at, stopped = self._pass_runs(me, lines, at, limit)
-            if stopped or at >= limit:
+            if stopped:
                 return at
-        return self._pass_named(me, lines, at, limit)
+        if at < limit:
+            at = self._pass_copies(me, lines, at, limit)
+        return at
 
     def _pass_runs(self, me: Peer, lines: Sequence[bytes], at: int, limit: int) -> tuple[int, bool]:
         """Messages without a ``cid`` between level 1 clients; whether the next line is for the
@@ -109,12 +111,14 @@ class Relay:
         sender.unanswered -= len(run)
         return False
 
-    def _pass_named(self, me: Peer, lines: Sequence[bytes], at: int, limit: int) -> int:
-        """Messages with a ``cid``, one by one."""
+    def _pass_copies(self, me: Peer, lines: Sequence[bytes], at: int, limit: int) -> int:
+        """Messages that each have a name, their sender's or ours."""
         sender = me.sender
         assert sender is not None
         my_id, my_name = sender.id, sender.name
         mailboxes = self._delivery.mailboxes
+        listeners = self._delivery.said
+        prefix = self._delivery.given_prefix
         sent_before = sender.sent
         remember = sender.order.append
         now = me.now
@@ -122,6 +126,8 @@ class Relay:
         toid = 0
         mailbox: Mailbox | None = None
         copies: list[Copy] = []
+        receipt: Receipt
+        cid: str
         while at < limit:
             line = lines[at]
             try:
@@ -132,13 +138,16 @@ class Relay:
                 type(ask) is not OneChat
                 or ask.id != my_id
                 or ask.name != my_name
-                or ask.cid is UNSET
                 or type(ask.time) is not str
                 or ask.seq is not UNSET
-                or line.count(b'"') != _PLAIN_QUOTES + 4
                 or line[-1] != 0x7D
-                or ask.cid in sent_before
             ):
+                break
+            name = ask.cid
+            if name is UNSET:
+                if line.count(b'"') != _PLAIN_QUOTES or me.level != 1:
+                    break
+            elif line.count(b'"') != _PLAIN_QUOTES + 4 or name in sent_before:
                 break
             if ask.toid != toid:
                 if copies and mailbox is not None:
@@ -148,12 +157,20 @@ class Relay:
                 mailbox = mailboxes.get(toid)
                 if mailbox is None or mailbox.phase is not _LIVE:
                     break
-            cid = ask.cid
-            sent = Sent(sender, me, _ONE_CHAT, toid, cid, hash((_ONE_CHAT, toid, ask.msg)))
-            sent_before[cid] = sent
-            remember(sent)
+            given = isinstance(name, UnsetType)
+            if isinstance(name, UnsetType):
+                cid = f"{prefix}{stamp}"
+                receipt = me.nameless
+            else:
+                cid = name
+                receipt = Sent(sender, me, _ONE_CHAT, toid, cid, hash((_ONE_CHAT, toid, ask.msg)))
+                sent_before[cid] = receipt
+                remember(receipt)
             sender.unanswered += 1
-            copies.append(Copy(my_id, stamp, cid, False, _ONE_CHAT, line, sent, now, ask))
+            copy = Copy(my_id, stamp, cid, given, _ONE_CHAT, line, receipt, now, ask)
+            for listener in listeners:
+                listener(copy, toid, 0)
+            copies.append(copy)
             stamp += 1
             at += 1
         if copies and mailbox is not None:

@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Iterable
 
 from .config import Settings
-from .copies import Copy, Row, Run
+from .copies import Copy, Receiver, Row, Run
 from .errors import ChatError
 from .receipts import Receipt, State, settle_all
+from .wire import with_seq
 
 
 class Window:
@@ -49,28 +50,50 @@ class Window:
         self.copies.append(copy)
         self.size += len(copy.body)
 
-    def push_named(
-        self, copies: list[Copy], seq: int, settings: Settings
-    ) -> tuple[list[bytes], int]:
-        """As many as there is room for, with the numbers behind ``seq``: their lines for a level 2
-        client, and how many they are.  None of them may have a cid that the server gave."""
+    def _fitting(self, copies: list[Copy], settings: Settings) -> list[Copy]:
+        """Those that there is room for."""
         room = settings.window_messages - len(self.copies)
-        size_bound = settings.window_bytes
-        size = self.size
-        enter = self.copies.append
-        lines = []
+        size_bound = settings.window_bytes - self.size
+        fitting = []
         for copy in copies[: max(0, room)]:
-            if size >= size_bound:
+            if size_bound <= 0:
                 break
+            size_bound -= len(copy.body)
+            fitting.append(copy)
+        return fitting
+
+    def push_all(self, copies: list[Copy], receiver: Receiver, seq: int, settings: Settings) -> int:
+        """As many as there is room for go to a level 2 client, with the numbers behind ``seq``;
+        how many that are."""
+        fitting = self._fitting(copies, settings)
+        size = self.size
+        lines = []
+        for copy in fitting:
             seq += 1
             copy.place = seq
             copy.in_window = True
-            enter(copy)
             body = copy.body
             size += len(body)
-            lines.append(b'%b,"seq":%d}' % (body[:-1], seq))
+            if copy.given:
+                lines.append(with_seq(body, seq, copy.cid))
+            else:
+                lines.append(b'%b,"seq":%d}' % (body[:-1], seq))
+        self.copies += fitting
         self.size = size
-        return lines, len(lines)
+        receiver.push_all(lines)
+        return len(fitting)
+
+    def push_bodies(self, copies: list[Copy], receiver: Receiver, settings: Settings) -> int:
+        """The same for a level 1 client."""
+        fitting = self._fitting(copies, settings)
+        place = receiver.push_all([copy.body for copy in fitting])
+        for copy in reversed(fitting):
+            copy.place = place
+            copy.in_window = True
+            place -= len(copy.body) + 1
+            self.size += len(copy.body)
+        self.copies += fitting
+        return len(fitting)
 
     def acknowledge(self, place: int, state: State) -> list[Copy]:
         """Everything up to this place is acknowledged; whose rows can be deleted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -63,7 +63,7 @@ def chat_line(kind: str, number: int, sender: int, recipient: int, other: int) -
 class RelayTests(InMemory):
     """One read, worked off both ways."""
 
-    bounds = {"unanswered_per_sender": 20}
+    bounds: Mapping[str, Any] = {"unanswered_per_sender": 20}
 
     async def _seen(self, kinds: list[str], levels: tuple[int, int], history: bool) -> Any:
         ann = await self.enter("ann", levels[0])

@@ -12,7 +12,7 @@ from .errors import INVALID_LOGIN, ChatError, Code, NameTaken, StoreAway
 from .interfaces import Users
 from .mailbox import Mailbox, busy
 from .messages import Login, LogOut, MsgId, Ping, Reg
-from .model import Account
+from .model import Account, Roster
 from .names import checked_name
 from .roster import Logins
 from .senders import Sender
@@ -96,11 +96,14 @@ class Accounts:
             raise ChatError(Code.BAD_REQUEST, "takeover is not valid")
         try:
             account = await self._authenticate(ask)
+            # Both are looked up at the same time, and before anybody is taken over.
+            self._delivery.mailbox(account.id)
+            roster = await self._logins.read(account.id, level)
             if me.closed:
                 return
             await self._delivery.claim(account.id, me, takeover)
             try:
-                await self._enter(me, account, level)
+                await self._enter(me, account, level, roster)
             except BaseException:
                 self._delivery.release(account.id, me)
                 me.forget()
@@ -118,15 +121,12 @@ class Accounts:
             raise ChatError(Code.REFUSED, INVALID_LOGIN)
         return account
 
-    async def _enter(self, me: Me, account: Account, level: int) -> None:
-        # Both are looked up at the same time.
-        self._delivery.mailbox(account.id)
-        roster = await self._logins.fields(account, level)
+    async def _enter(self, me: Me, account: Account, level: int, roster: Roster) -> None:
         if me.closed:
             self._delivery.release(account.id, me)
             return
         sender = self._delivery.sender(account.id, account.name, account.last_stamp)
-        me.identify(sender, level, roster)
+        me.identify(sender, level, self._logins.fields(account, level, roster))
         await me.enter(self._delivery.mailbox(account.id))
         self._delivery.came(sender)
 

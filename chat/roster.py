@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .config import Settings
@@ -37,16 +37,19 @@ class Logins:
         self._size = max(bound - OTHERWISE, bound // 8)
         self._groups = settings.groups_per_user
 
-    async def fields(self, account: Account, level: int) -> Fields:
-        """What the answer to a login on this level says of them.
+    def read(self, user_id: int, level: int) -> Awaitable[Roster]:
+        """What a login on this level needs to know of them.
 
-        :raises StoreAway: nothing is known of them.
+        :raises StoreAway: nothing is known.
         """
         if level == 1:
             many = LEVEL_1_ENTRIES
-            roster = await self._rosters.read(account.id, many, self._groups, many)
-            return self._texts(account, roster)
-        return self._objects(await self._rosters.read(account.id, ENTRIES, ENTRIES, 0))
+            return self._rosters.read(user_id, many, self._groups, many)
+        return self._rosters.read(user_id, ENTRIES, ENTRIES, 0)
+
+    def fields(self, account: Account, level: int, roster: Roster) -> Fields:
+        """What the answer says of them, with everybody's state as it is now."""
+        return self._texts(account, roster) if level == 1 else self._objects(roster)
 
     def _friends(self, roster: Roster) -> Iterator[Fields]:
         return (friend_entry(self._delivery, friend) for friend in roster.friends)

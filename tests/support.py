@@ -9,8 +9,8 @@ over each transport and store: mixed with :class:`InMemory`, whose time the test
             ann, bob = await self.enter("ann"), await self.enter("bob")
             ...
 
-    class MemoryChattingTests(InMemory, Chatting): ...
-    class TcpChattingTests(OverTcp, Chatting): ...
+    class MemoryChattingTests(Chatting, InMemory): ...
+    class TcpChattingTests(Chatting, OverTcp): ...
 """
 
 from __future__ import annotations
@@ -82,6 +82,9 @@ class ServerCase(TestCase):
     async def connect(self) -> Client:
         """One more client."""
         raise NotImplementedError
+
+    def go(self, seconds: float) -> None:
+        """Let time pass, where it is the test's; elsewhere it does by itself."""
 
     # What people do
 
@@ -183,7 +186,6 @@ class InMemory(ServerCase):
         self.successResultOf(stopped)
 
     def go(self, seconds: float) -> None:
-        """Let time pass."""
         self.time.go(seconds)
 
     async def connect(self) -> Client:

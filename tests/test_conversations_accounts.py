@@ -191,17 +191,17 @@ class LoggingIn(Conversation):
         await self.login(ann.id)
 
 
-class MemoryRegisteringTests(InMemory, Registering):
+class MemoryRegisteringTests(Registering, InMemory):
     pass
 
 
-class TcpRegisteringTests(OverTcp, Registering):
+class TcpRegisteringTests(Registering, OverTcp):
     pass
 
 
-class MemoryLoggingInTests(InMemory, LoggingIn):
+class MemoryLoggingInTests(LoggingIn, InMemory):
     pass
 
 
-class TcpLoggingInTests(OverTcp, LoggingIn):
+class TcpLoggingInTests(LoggingIn, OverTcp):
     pass

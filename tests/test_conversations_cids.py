@@ -136,7 +136,7 @@ class Repeating(Conversation):
         self.assert_refused(await ann.ask(line), 100, 5, "a")
 
 
-class MemoryRepeatingTests(InMemory, Repeating):
+class MemoryRepeatingTests(Repeating, InMemory):
     async def test_remembered_for_five_minutes(self) -> None:
         ann, bob = await self.enter("ann", 2), await self.enter("bob", 2)
         ann.send(say(bob.id, "hi", cid="a"))
@@ -214,7 +214,7 @@ class MemoryRepeatingTests(InMemory, Repeating):
         self.assertEqual(await ann.get_all(11), [told("a", "stored")] * 11)
 
 
-class TcpRepeatingTests(OverTcp, Repeating):
+class TcpRepeatingTests(Repeating, OverTcp):
     pass
 
 

@@ -125,7 +125,7 @@ class Framing(Conversation):
         self.assertEqual([it["msgid"] for it in said], [2, 5])
 
 
-class MemoryFramingTests(InMemory, Framing):
+class MemoryFramingTests(Framing, InMemory):
     async def test_memory_stays_bounded(self) -> None:
         client = await self.connect()
         client.send_raw(b"x" * 65537)
@@ -143,7 +143,7 @@ class MemoryFramingTests(InMemory, Framing):
         self.assertEqual(await client.end(), [])
 
 
-class TcpFramingTests(OverTcp, Framing):
+class TcpFramingTests(Framing, OverTcp):
     async def test_writing_side_is_shut_first(self) -> None:
         """The client reads the refusal to its end, whatever it still writes."""
         client = await self.connect()

@@ -211,17 +211,17 @@ class BeingAway(Conversation):
         self.assertEqual(named["cid"], "a")
 
 
-class MemoryChattingTests(InMemory, Chatting):
+class MemoryChattingTests(Chatting, InMemory):
     pass
 
 
-class TcpChattingTests(OverTcp, Chatting):
+class TcpChattingTests(Chatting, OverTcp):
     pass
 
 
-class MemoryBeingAwayTests(InMemory, BeingAway):
+class MemoryBeingAwayTests(BeingAway, InMemory):
     pass
 
 
-class TcpBeingAwayTests(OverTcp, BeingAway):
+class TcpBeingAwayTests(BeingAway, OverTcp):
     pass

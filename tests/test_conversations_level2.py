@@ -283,25 +283,25 @@ class BeingAway(Conversation):
         self.assertEqual((await bob.get())["cid"], "a")
 
 
-class MemoryLoggingInTests(InMemory, LoggingIn):
+class MemoryLoggingInTests(LoggingIn, InMemory):
     pass
 
 
-class TcpLoggingInTests(OverTcp, LoggingIn):
+class TcpLoggingInTests(LoggingIn, OverTcp):
     pass
 
 
-class MemoryChattingTests(InMemory, Chatting):
+class MemoryChattingTests(Chatting, InMemory):
     pass
 
 
-class TcpChattingTests(OverTcp, Chatting):
+class TcpChattingTests(Chatting, OverTcp):
     pass
 
 
-class MemoryBeingAwayTests(InMemory, BeingAway):
+class MemoryBeingAwayTests(BeingAway, InMemory):
     pass
 
 
-class TcpBeingAwayTests(OverTcp, BeingAway):
+class TcpBeingAwayTests(BeingAway, OverTcp):
     pass

@@ -110,7 +110,7 @@ class TakingOver(Conversation):
         await self.assert_taken_over(older)
 
 
-class MemoryTakingOverTests(InMemory, TakingOver):
+class MemoryTakingOverTests(TakingOver, InMemory):
     async def test_one_that_does_not_answer(self) -> None:
         """It has two seconds, whoever asked before."""
         older = await self.enter("ann", 2)
@@ -208,5 +208,5 @@ class MemoryTakingOverTests(InMemory, TakingOver):
         self.faults.recover()
 
 
-class TcpTakingOverTests(OverTcp, TakingOver):
+class TcpTakingOverTests(TakingOver, OverTcp):
     pass

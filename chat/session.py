@@ -26,7 +26,8 @@ from .outbox import Outbox
 from .receipts import Nameless
 from .relay import Relay
 from .senders import Sender
-from .wire import MSGIDS, BadLine, answer, encode, parse, refusal
+from .welcome import level_1_ack, level_2_ack
+from .wire import MSGIDS, BadLine, answer, parse, refusal
 
 PING = b'{"msgid":13}'
 
@@ -36,10 +37,6 @@ QUEUED_BYTES = 256 << 10
 
 PENDING_ANSWERS = 256 << 10
 """Bytes that a client has not taken; beyond it its requests wait."""
-
-OFFLINE_MESSAGES = 100
-OFFLINE_BYTES = 48 << 10
-"""What ``offlinemsg`` of a level 1 login holds at most; the rest follows as pushes."""
 
 PINGS = 2
 """So many unanswered pings, and a level 2 client is given up."""
@@ -390,35 +387,18 @@ class Session:
         """See :meth:`chat.copies.Receiver.welcome`."""
         sender = self.sender
         assert sender is not None and self._entering is not None
-        fields: dict[str, Any] = {
-            "msgid": int(MsgId.LOGIN_ACK), "errno": 0, "id": sender.id, "name": sender.name,
-        }  # fmt: skip
         taken = 0
         if self.level == 2:
-            fields |= {"proto": 2, "backlog": backlog}
+            line = level_2_ack(sender, backlog, self._roster)
         else:
-            offline = self._offline_texts(waiting)
-            taken = len(offline)
-            if offline:
-                fields["offlinemsg"] = offline
-        place = self.outbox.write(encode({**fields, **self._roster}))
+            line, taken = level_1_ack(sender, waiting, self._roster)
+        place = self.outbox.write(line)
         self.log.info(
             "{address} user {user}: logged in, level {proto}, {backlog} waiting",
             address=self.address, user=sender.id, proto=self.level, backlog=backlog,
         )  # fmt: skip
         self._entering.callback(None)
         return taken, place
-
-    def _offline_texts(self, waiting: Sequence[Copy]) -> list[str]:
-        texts = []
-        size = 0
-        for copy in waiting[:OFFLINE_MESSAGES]:
-            text = copy.body.decode()
-            size += len(encode(text)) + 1
-            if size > OFFLINE_BYTES:
-                break
-            texts.append(text)
-        return texts
 
     def not_welcome(self, error: ChatError) -> None:
         """See :meth:`chat.copies.Receiver.not_welcome`."""

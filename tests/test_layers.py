@@ -66,6 +66,7 @@ ROOMS = (
             "shelf",
             "signals",
             "states",
+            "welcome",
             "window",
         ),
         ("msgspec",),

@@ -227,11 +227,11 @@ class Client(Requests, Service):
         return waiting
 
     def when_stopped(self) -> Deferred[None]:
-        """Fires when the client has stopped, by itself or not."""
-        if self._stopped:
-            return succeed(None)
+        """Fires when the client was stopped; fails with :attr:`error` when it stopped by itself."""
         waiting: Deferred[None] = Deferred()
         self._stop_waiters.append(waiting)
+        if self._stopped:
+            self._tell_stopped()
         return waiting
 
     def logout(self) -> Deferred[None]:
@@ -247,7 +247,7 @@ class Client(Requests, Service):
     def stopService(self) -> Deferred[None]:
         super().stopService()
         self._stop(Stopped("the client was stopped"))
-        return self.when_stopped()
+        return self.when_stopped().addErrback(lambda _: None)
 
     # What happens
 
@@ -349,9 +349,15 @@ class Client(Requests, Service):
         self._stopped = True
         if self._ledger is not None:
             self._ledger.close()
+        self._tell_stopped()
+
+    def _tell_stopped(self) -> None:
         waiting, self._stop_waiters = self._stop_waiters, []
         for one in waiting:
-            one.callback(None)
+            if self.error is None or isinstance(self.error, Stopped):
+                one.callback(None)
+            else:
+                one.errback(self.error)
 
     def _tell(self, status: Status) -> None:
         self.state = status.state

@@ -1,0 +1,166 @@
+"""The library against the real server: in memory, and as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionRefusedError as Refusal
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    ITransport,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chat.tcp import ChatFactory
+from tests.cables import MemoryTransport, Time
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@implementer(IStreamClientEndpoint)
+class MemoryEndpoint:
+    """Connects a real client with the real server in memory.  Bytes take a turn of the time."""
+
+    def __init__(self, time: Time, factory: ChatFactory) -> None:
+        self._time = time
+        self._factory = factory
+        self.open = True
+        """Whether one can connect."""
+        self.wire: Wire | None = None
+        """The last connection."""
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
+        if not self.open:
+            failed: Deferred[IProtocol] = Deferred()
+            failed.errback(Refusal())
+            return failed
+        protocol = protocolFactory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        assert protocol is not None
+        self.wire = Wire(self._time, self._factory, protocol)
+        return succeed(protocol)
+
+    def cut(self) -> None:
+        """The connection, if there is one, breaks without a word."""
+        if self.wire is not None:
+            self.wire.cut()
+
+
+@implementer(ITransport)
+class Wire:
+    """The client's end of a connection in memory."""
+
+    def __init__(self, time: Time, factory: ChatFactory, protocol: IProtocol) -> None:
+        self._time = time
+        self._protocol = protocol
+        self._connected = True
+        server_side = factory.buildProtocol(None)
+        far_end: Any = SimpleNamespace(received=self._later, lost=self._lost)
+        self._server = MemoryTransport(time, far_end, server_side)
+        server_side.makeConnection(self._server)
+        protocol.makeConnection(self)
+
+    def write(self, data: bytes) -> None:
+        self._time.callLater(0, self._deliver, data)
+
+    def writeSequence(self, data: Any) -> None:  # noqa: N802
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        self._time.callLater(0, self._close)
+
+    def cut(self) -> None:
+        """Both ends lose the connection, and what is under way on it."""
+        if self._connected:
+            self._server._lose(ConnectionLost())
+
+    abortConnection = cut  # noqa: N815
+
+    def getPeer(self) -> IPv4Address:  # noqa: N802
+        return IPv4Address("TCP", "127.0.0.1", 1)
+
+    getHost = getPeer  # noqa: N815
+
+    def _deliver(self, data: bytes) -> None:
+        if not self._server.gone:
+            self._server.deliver(data)
+
+    def _later(self, data: bytes) -> None:
+        self._time.callLater(0, self._receive, data)
+
+    def _receive(self, data: bytes) -> None:
+        if self._connected:
+            self._protocol.dataReceived(data)
+
+    def _close(self) -> None:
+        if self._connected and not self._server.gone:
+            self._server._lose(ConnectionDone())
+
+    def _lost(self) -> None:
+        self._connected = False
+        self._protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class ServerProcess:
+    """``twistd chat`` on a free port of 127.0.0.1, its data in ``folder``."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder = folder
+        self._options = options
+        self._process: subprocess.Popen[str] | None = None
+        self.port = 0
+
+    @property
+    def endpoint(self) -> str:
+        """Where to connect to."""
+        return f"tcp:127.0.0.1:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """The same for the console."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, on the same port as before; returns when it lets clients in."""
+        command = [
+            *(sys.executable, "-m", "twisted", "--log-format", "text", "chat"),
+            *("--web", "none", "--listen", f"tcp:{self.port}:interface=127.0.0.1"),
+            *("--database", f"sqlite:{self._folder / 'chat.sqlite'}", *self._options),
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self._process = subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        said = []
+        for line in self._process.stdout:
+            said.append(line)
+            if "data: " in line:
+                break
+        found = re.search(r"listening on 127\.0\.0\.1:(\d+)", "".join(said))
+        assert found, "".join(said)
+        self.port = int(found[1])
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.communicate()
+            self._process = None

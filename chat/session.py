@@ -7,7 +7,6 @@ bound the transport is not read.  The same goes for a sender with too many unans
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -20,45 +19,28 @@ from .config import Settings
 from .copies import Copy
 from .delivery import Delivery
 from .errors import ChatError, Code, StoreAway
+from .liveness import Liveness
 from .mailbox import Mailbox, busy
 from .messages import MsgId, Pong, Received, Request
 from .outbox import Outbox
 from .receipts import Nameless
 from .relay import Relay
+from .requests import BUSY, CLOGGED, UNANSWERED, Requests, Tap
 from .senders import Sender
 from .welcome import level_1_ack, level_2_ack
 from .wire import MSGIDS, BadLine, answer, parse, refusal
 
 PING = b'{"msgid":13}'
 
-QUEUED_REQUESTS = 200
-QUEUED_BYTES = 256 << 10
-"""What may wait behind a request before the transport is not read any more."""
-
 PENDING_ANSWERS = 256 << 10
 """Bytes that a client has not taken; beyond it its requests wait."""
-
-PINGS = 2
-"""So many unanswered pings, and a level 2 client is given up."""
 
 ENDING_SECONDS = 10.0
 """How long a client that has shut its writing side is served with what it asked before."""
 
-BUSY = 1
-UNANSWERED = 2
-CLOGGED = 4
-"""Why requests wait: one is being worked off; too many messages are unanswered; the client does not
-take its answers."""
 
-
-class Transport(Protocol):
+class Transport(Tap, Protocol):
     """What a session asks of the connection below it."""
-
-    def pause(self) -> None:
-        """Do not read."""
-
-    def resume(self) -> None:
-        """Read on."""
 
     def close(self) -> None:
         """Write what is queued, shut the writing side, then throw away what still comes until the
@@ -93,9 +75,8 @@ class Session:
     log = Logger()
 
     __slots__ = (
-        "_asked", "_asked_until", "_deaf", "_ending_at", "_entering", "_holds", "_mailbox",
-        "_opened_at", "_paused", "_pings", "_queue", "_queued_bytes", "_roster", "address",
-        "closed", "heard_at", "level", "line", "nameless", "now", "outbox", "sender", "server",
+        "_deaf", "_ending_at", "_entering", "_mailbox", "_roster", "address", "closed", "level",
+        "line", "liveness", "nameless", "now", "outbox", "requests", "sender", "server",
         "transport",
     )  # fmt: skip
 
@@ -110,20 +91,15 @@ class Session:
         self.line = b""
         """The line of the request that is being worked off."""
         self.closed = False
-        self.now = self.heard_at = self._opened_at = server.monotonic()
+        self.now = server.monotonic()
+        self.liveness = Liveness(self.now)
+        self.requests = Requests(transport, self._perform)
         self._mailbox: Mailbox | None = None
-        self._queue: deque[tuple[Request | BadLine, bytes]] | None = None
-        self._queued_bytes = 0
-        self._holds = 0
-        self._paused = False
         self._deaf = False
         """Whether the last request has been read: what comes is thrown away."""
         self._ending_at: float | None = None
         self._entering: Deferred[None] | None = None
         self._roster: Mapping[str, Any] = {}
-        self._asked: list[Deferred[bool]] = []
-        self._asked_until: IDelayedCall | None = None
-        self._pings = 0
         outbox.on_taken = self._taken
         server.sessions.add(self)
 
@@ -131,13 +107,11 @@ class Session:
 
     def heard(self) -> None:
         """Something was read: called once a read, before its lines."""
-        self.now = self.heard_at = self.server.monotonic()
-        self._pings = 0
-        if self._asked:
-            self._tell_asked(True)
+        self.now = now = self.server.monotonic()
+        self.liveness.heard(now)
         outbox = self.outbox
         if outbox.queued - outbox.taken > PENDING_ANSWERS:
-            self._holds |= CLOGGED
+            self.requests.hold(CLOGGED)
 
     def receive_all(self, lines: Sequence[bytes]) -> int:
         """Work off the lines of one read, all of them UTF-8; how many were, as the transport may
@@ -145,8 +119,9 @@ class Session:
         at = 0
         end = len(lines)
         relay = self.server.relay
-        while at < end and not self._paused and not self.closed:
-            if not self._holds and not self._queue and self.sender is not None:
+        requests = self.requests
+        while at < end and not requests.paused and not self.closed:
+            if self.sender is not None and not requests.holds and requests.queue is None:
                 before = at
                 at = relay.pass_on(self, lines, at)
                 if at > before:
@@ -173,10 +148,7 @@ class Session:
                 return
             if type(request) is Pong:
                 return
-        if self._holds or self._queue:
-            self._enqueue(request, line)
-        else:
-            self._perform(request, line)
+        self.requests.take(request, line)
 
     def too_long(self) -> None:
         """A line passed the bound: errno 106 in its turn, and the connection ends."""
@@ -185,10 +157,7 @@ class Session:
         self._deaf = True
         bad = BadLine(Code.TOO_LARGE, "too large", 0, None)
         bad.fatal = True
-        if self._holds or self._queue:
-            self._enqueue(bad, b"")
-        else:
-            self._perform(bad, b"")
+        self.requests.take(bad, b"")
 
     def _received(self, request: Received) -> None:
         try:
@@ -199,21 +168,6 @@ class Session:
             self._mailbox.received(request.seq)
         except ChatError as error:
             self._refuse(error, MsgId.RECEIVED, request.cid or None)
-
-    def _enqueue(self, request: Request | BadLine, line: bytes) -> None:
-        if self._queue is None:
-            self._queue = deque()
-        self._queue.append((request, line))
-        self._queued_bytes += len(line)
-        if not self._paused and self._queue_is_full():
-            self._paused = True
-            self.transport.pause()
-
-    def _queue_is_full(self) -> bool:
-        queue = self._queue
-        return queue is not None and (
-            len(queue) >= QUEUED_REQUESTS or self._queued_bytes >= QUEUED_BYTES
-        )
 
     def _perform(self, request: Request | BadLine, line: bytes) -> None:
         if isinstance(request, BadLine):
@@ -241,7 +195,7 @@ class Session:
         elif isinstance(result, Mapping):
             self._answer(request, result, self.level)
         else:
-            self._holds |= BUSY
+            self.requests.hold(BUSY)
             server.spawn(self._finish(request, result, self.level))
 
     async def _finish(
@@ -269,26 +223,13 @@ class Session:
         """If too many are unanswered, what follows waits."""
         if sender.unanswered < self.server.settings.unanswered_per_sender:
             return
-        self._holds |= UNANSWERED
+        self.requests.hold(UNANSWERED)
         sender.low_water = self.server.settings.unanswered_per_sender // 2
         sender.on_low_water = lambda: self._soon(lambda: self._release(UNANSWERED))
 
-    def _release(self, hold: int) -> None:
-        """What the queued requests waited for is there."""
-        self._holds &= ~hold
-        queue = self._queue
-        if queue is not None:
-            while queue and not self._holds and not self.closed:
-                request, line = queue.popleft()
-                self._queued_bytes -= len(line)
-                self._perform(request, line)
-            if not queue:
-                self._queue = None
-        if self._paused and not self._queue_is_full():
-            self._paused = False
-            # Its silence was ours.
-            self.heard_at = self.server.monotonic()
-            self.transport.resume()
+    def _release(self, reason: int) -> None:
+        if self.requests.release(reason):
+            self.liveness.excuse(self.server.monotonic())
         if self._ending_at is not None:
             self._end_when_done()
 
@@ -358,7 +299,7 @@ class Session:
     def _taken(self, total: int) -> None:
         if self.level == 1 and self._mailbox is not None:
             self._mailbox.written(total)
-        if self._holds and self._holds & CLOGGED and self.outbox.pending < PENDING_ANSWERS // 2:
+        if self.requests.holds & CLOGGED and self.outbox.pending < PENDING_ANSWERS // 2:
             self._release(CLOGGED)
 
     # The user comes and goes
@@ -414,7 +355,7 @@ class Session:
         self.sender = None
         self.level = 1
         self._mailbox = None
-        self._opened_at = self.server.monotonic()
+        self.liveness.opened_at = self.server.monotonic()
 
     def answered(self) -> Awaitable[None]:
         """See :meth:`chat.accounts.Me.answered`."""
@@ -433,21 +374,10 @@ class Session:
         if self.level == 1:
             # It cannot be asked: the kernel's word counts.
             return succeed(True)
-        asked: Deferred[bool] = Deferred()
-        self._asked.append(asked)
-        if len(self._asked) == 1:
+        if not self.liveness.asked:
             self.answer(PING)
-            self._asked_until = self.server.call_later(
-                self.server.settings.takeover_seconds, lambda: self._tell_asked(False)
-            )
-        return asked
-
-    def _tell_asked(self, there: bool) -> None:
-        waiting, self._asked = self._asked, []
-        if self._asked_until is not None and self._asked_until.active():
-            self._asked_until.cancel()
-        for asked in waiting:
-            asked.callback(there)
+        settings = self.server.settings
+        return self.liveness.ask(self.server.call_later, settings.takeover_seconds)
 
     def replaced(self) -> None:
         """See :meth:`chat.delivery.Peer.replaced`."""
@@ -468,7 +398,7 @@ class Session:
         self._end_when_done()
 
     def _end_when_done(self) -> None:
-        if self._holds or self._queue or self.closed:
+        if not self.requests.done or self.closed:
             return
         sender = self.sender
         if sender is None or sender.unanswered == 0:
@@ -487,14 +417,13 @@ class Session:
         if self.closed:
             return
         self.closed = True
-        self._queue = None
-        self._queued_bytes = 0
+        self.requests.clear()
         sender = self.sender
         if sender is not None:
             self.server.delivery.release(sender.id, self)
             self.not_welcome(ChatError(Code.BUSY))
             self.forget()
-        self._tell_asked(False)
+        self.liveness.tell(False)
 
     def _abort(self, why: str) -> None:
         self.log.info(
@@ -521,15 +450,15 @@ class Session:
             return
         if self._ending_at is not None and now - self._ending_at >= ENDING_SECONDS:
             self._abort("has shut its writing side")
-        elif self._paused:
-            self.heard_at = now
+        elif self.requests.paused:
+            self.liveness.excuse(now)
         elif self.sender is None:
-            if not self._holds and now - self._opened_at >= settings.login_seconds:
+            waited = now - self.liveness.opened_at
+            if not self.requests.holds and waited >= settings.login_seconds:
                 text = f"no login within {settings.login_seconds:g} s"
                 self._refuse(ChatError(Code.LOGIN_FIRST, text, fatal=True), 0, None)
-        elif self.level == 2 and now - self.heard_at >= settings.ping_seconds * (self._pings + 1):
-            if self._pings >= PINGS:
-                self._abort("does not answer pings")
-            else:
-                self._pings += 1
+        elif self.level == 2 and self.liveness.is_silent(now, settings.ping_seconds):
+            if self.liveness.ping():
                 self.answer(PING)
+            else:
+                self._abort("does not answer pings")

@@ -77,7 +77,7 @@ ROOMS = (
     Room("commands", ("commands",), ("msgspec",), ("vocabulary", "rules")),
     Room(
         "conversations",
-        ("session", "outbox"),
+        ("session", "requests", "liveness", "outbox"),
         ("msgspec", "twisted", "zope.interface"),
         ("vocabulary", "bounds", "rules", "commands"),
     ),

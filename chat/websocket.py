@@ -232,7 +232,7 @@ class ChatSocket(Link):
         """Ask a level 1 client whether it is there; a level 2 client is asked by its session."""
         seconds = self.server.settings.ping_seconds
         session = self.session
-        silent = self.server.monotonic() - session.heard_at
+        silent = self.server.monotonic() - session.liveness.heard_at
         if session.level == 1 and silent >= 2 * seconds:
             self.log.info("{address}: closed, does not answer pings", address=session.address)
             self.abort()

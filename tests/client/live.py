@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -120,7 +121,10 @@ class ServerProcess:
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
         self.port = 0
+        self.log: list[str] = []
+        """What it has said."""
 
     @property
     def endpoint(self) -> str:
@@ -148,19 +152,28 @@ class ServerProcess:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert self._process.stdout is not None
-        said = []
-        for line in self._process.stdout:
-            said.append(line)
-            if "data: " in line:
-                break
-        found = re.search(r"listening on 127\.0\.0\.1:(\d+)", "".join(said))
-        assert found, "".join(said)
+        self.log.clear()
+        ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(self._process, ready))
+        self._reader.start()
+        ready.wait()
+        found = re.search(r"listening on 127\.0\.0\.1:(\d+)", "".join(self.log))
+        assert found, "".join(self.log)
         self.port = int(found[1])
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         """End it."""
-        if self._process is not None:
+        if self._process is not None and self._reader is not None:
             self._process.send_signal(how)
-            self._process.communicate()
+            self._process.wait()
+            self._reader.join()
             self._process = None
+
+    def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                self.log.append(line)
+                if "data: " in line:
+                    ready.set()
+        ready.set()

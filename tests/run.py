@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -54,15 +54,16 @@ class Job:
     trial: bool = True
     passed: int = 0
     failed: int = 0
-    begun: float = field(default=0.0)
+    begun: float = 0.0
     output: str = ""
+    process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> None:
         """Run it to its end; never raises for what the command does."""
         self.begun = time.monotonic()
         log = LOGS / f"{self.name}.log"
         with log.open("wb") as file:
-            process = subprocess.Popen(
+            self.process = process = subprocess.Popen(
                 self.command,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -72,16 +73,30 @@ class Job:
             )
             try:
                 status = process.wait(PATIENCE)
-            except BaseException as cause:
-                status = _end(process)
-                if not isinstance(cause, subprocess.TimeoutExpired):
-                    raise
+            except subprocess.TimeoutExpired:
+                status = self.end()
                 file.write(f"\nended after {PATIENCE:.0f} s\n".encode())
         self.output = log.read_text(errors="replace")
         self._count(status)
         seconds = time.monotonic() - self.begun
         self.begun = 0.0
         say(f"{self.name:28} {self.passed} passed, {self.failed} failed in {seconds:.1f} s")
+
+    def end(self) -> int:
+        """End it and what it started: kindly, so that tests clean up, and then for good."""
+        if self.process is None:
+            return 0
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(GRACE)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return self.process.wait()
+
+    def complaint(self) -> str:
+        """What it said that has to do with failures."""
+        return self.output[max(0, self.output.find("\n=====")) :].strip()
 
     def _count(self, status: int) -> None:
         if not self.trial:
@@ -95,16 +110,6 @@ class Job:
                 self.failed += int(number)
         if not self.failed and (status or not self.passed):
             self.failed = 1  # it ended before its tests did, or there were none
-
-
-def _end(process: subprocess.Popen[bytes]) -> int:
-    """End a job and what it started: kindly, so that tests clean up, and then for good."""
-    os.killpg(process.pid, signal.SIGINT)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    return process.wait()
 
 
 def trial(name: str) -> Job:
@@ -142,9 +147,10 @@ def section(title: str, todo: Sequence[Job], lanes: int) -> None:
     if not todo:
         return
     print(f"\n== {title}", flush=True)
-    with ThreadPoolExecutor(lanes) as pool:
-        pending = [pool.submit(job.run) for job in todo]
-        told = time.monotonic()
+    pool = ThreadPoolExecutor(lanes)
+    pending = [pool.submit(job.run) for job in todo]
+    told = time.monotonic()
+    try:
         while not all(future.done() for future in pending):
             time.sleep(0.1)
             now = time.monotonic()
@@ -154,14 +160,23 @@ def section(title: str, todo: Sequence[Job], lanes: int) -> None:
                 say(f"running: {', '.join(running)}")
         for future in pending:
             future.result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for job in todo:
+            if job.begun:
+                job.end()
+        raise
+    finally:
+        pool.shutdown()
     for job in todo:
         if job.failed:
-            print(f"\n-- {job.name}\n{job.output}", flush=True)
+            print(f"\n-- {job.name}\n{job.complaint()}", flush=True)
 
 
 def main(only: Sequence[str]) -> int:
     """Run everything, or the jobs named; the process's exit status."""
     LOGS.mkdir(exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
     together, alone = jobs()
     if only:
         unknown = set(only) - {job.name for job in together + alone}
@@ -183,4 +198,7 @@ def main(only: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

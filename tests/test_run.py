@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -49,6 +51,30 @@ class CountTests(SynchronousTestCase):
         self.patch(run, "GRACE", 0.2)
         deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
         self.assertEqual(self.counted(deaf), (0, 1))
+
+    def test_who_interrupts_the_run_ends_its_jobs(self) -> None:
+        jobs = [
+            run.Job(name, [sys.executable, "-c", "import time; time.sleep(600)"])
+            for name in ("first", "second")
+        ]
+
+        def interrupt(text: str) -> None:
+            if jobs[0].process is not None:
+                raise KeyboardInterrupt
+
+        self.patch(run, "HEARTBEAT", 0.0)
+        self.patch(run, "say", interrupt)
+        with redirect_stdout(io.StringIO()):
+            self.assertRaises(KeyboardInterrupt, run.section, "title", jobs, 1)
+        first, second = (job.process for job in jobs)
+        assert first is not None
+        self.assertNotEqual(first.poll(), None)
+        self.assertEqual(second, None)
+
+    def test_only_what_failed_is_shown(self) -> None:
+        job = run.Job("job", [], output="tests.x\n  test ... [OK]\n\n=====\n[ERROR]\nwhy\n")
+        self.assertEqual(job.complaint(), "=====\n[ERROR]\nwhy")
+        self.assertEqual(run.Job("job", [], output="wrong\n").complaint(), "wrong")
 
     def test_lint_and_types_are_a_check_each(self) -> None:
         self.assertEqual(self.counted("", trial=False), (1, 0))

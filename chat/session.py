@@ -174,9 +174,11 @@ class Session:
             self._refuse(request, request.ack, request.cid)
             return
         server = self.server
-        command = server.commands[type(request)]
+        command = server.commands.get(type(request))
         sender = self.sender
         try:
+            if command is None:
+                raise ChatError(Code.UNKNOWN_MSGID)
             if sender is None and command.login:
                 raise ChatError(Code.LOGIN_FIRST)
             if self.level < command.level:

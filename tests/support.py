@@ -161,16 +161,20 @@ class InMemory(ServerCase):
     """Everything in memory; time passes with :meth:`go`, and the store fails with ``faults``."""
 
     def setUp(self) -> None:
-        self.time = Time()
-        self.store, self.faults = breakable(self.make_store())
-        self.start()
+        self.begin()
         self.addCleanup(self.stop)
 
     def make_store(self) -> Store:
         return open_store("memory:", self.time)
 
+    def begin(self) -> None:
+        """A new server with an empty store."""
+        self.time = Time()
+        self.store, self.faults = breakable(self.make_store())
+        self.start()
+
     def start(self) -> None:
-        """Begin to serve what is in the store."""
+        """Serve what is in the store."""
         self.passwords = PasswordsInMemory()
         self.server = Server(Settings(**self.bounds), self.store, self.time, self.passwords)
         self.factory = ChatFactory(self.server, self.server.turn)

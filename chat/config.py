@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -80,6 +80,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web_origin: Annotated[tuple[str, ...], _words(BASICS, "ORIGIN",
         "Pages from here (https://chat.example) may connect too, beside those from the host that"
         " the request names. May be given several times.")] = ()
+
+    original: Annotated[tuple[str, ...], _words(BASICS, "ENDPOINT",
+        "Where unmodified C++ clients of the original connect, which want one message a segment and"
+        " may speak another numbering. May be given several times.")] = ()
+
+    original_ids: Annotated[Literal["final", "seed"], _words(BASICS, "NUMBERING",
+        "What such a client is taken to speak until it shows: final (LOGINOUT is 3, as most"
+        " published copies have it) or seed (REG is 3).")] = "final"
+
+    original_pace: Annotated[float, Meta(ge=0.0, le=1.0, description=
+        "How long after one message was acknowledged such a client gets the next one.",
+        extra={"group": CONNECTIONS, "unit": "SECONDS"})] = 0.005
 
     database: Annotated[str, _words(BASICS, "URL",
         "Where the data are: sqlite:PATH (a relative one is found from where twistd is started),"

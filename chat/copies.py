@@ -11,7 +11,7 @@ import msgspec
 from .errors import ChatError
 from .messages import Chat
 from .model import Kept
-from .receipts import Nameless, Receipt, State
+from .receipts import Burst, Nameless, Receipt, State
 from .wire import parse
 
 if TYPE_CHECKING:
@@ -121,6 +121,44 @@ class Run(msgspec.Struct, gc=False, eq=False):
                 Copy(self.sender, stamp, f"{self.prefix}{stamp}", True, 5, line, self.receipt,
                      self.born, ask, Row.NONE, place, True)
             )  # fmt: skip
+        return copies
+
+
+class GroupRun(msgspec.Struct, gc=False, eq=False):
+    """What goes round a group together, in the hands of one level 1 client."""
+
+    receipt: Burst | None
+    copies: list[Copy]
+    """One of each message, for all members."""
+    lines: list[bytes]
+    born: float
+    size: int
+    place: int = 0
+    """How many bytes the connection had to write with the last of them."""
+    row: Row = Row.NONE
+    sender: int = 0
+    """Nobody's: a group is not blocked."""
+
+    def settle(self) -> None:
+        """They have been pushed."""
+        burst, self.receipt = self.receipt, None
+        if burst is not None:
+            burst.end()
+
+    def apart(self) -> list[Copy]:
+        """The messages, each with its place."""
+        burst, self.receipt = self.receipt, None
+        place = self.place - self.size
+        copies = []
+        for index, copy in enumerate(self.copies):
+            place += len(copy.body) + 1
+            receipt = None if burst is None else burst.parts[index]
+            copies.append(
+                Copy(copy.sender, copy.stamp, copy.cid, copy.given, copy.kind, copy.body, receipt,
+                     self.born, copy.ask, Row.NONE, place, True)
+            )  # fmt: skip
+        if burst is not None:
+            burst.apart()
         return copies
 
 

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from .config import Settings
-from .copies import Copy, Receiver, Row, Run, Shelf
+from .copies import Copy, GroupRun, Receiver, Row, Run, Shelf
 from .errors import ChatError, Code
 from .messages import MsgId
 from .model import Census, Keeping, Kept, Outcome
@@ -157,7 +157,7 @@ class Mailbox:
         for copy in copies[pushed:]:
             self.send(copy)
 
-    def send_run(self, run: Run) -> bool:
+    def send_run(self, run: Run | GroupRun) -> bool:
         """Take messages that may go to a level 1 client together, if it is live and keeps up."""
         receiver = self.receiver
         window = self._window
@@ -410,7 +410,8 @@ class Mailbox:
         if not copies:
             return
         only = copies[0]
-        if type(only) is Run and len(copies) == 1 and only.place <= taken and not self._waiting:
+        alone = len(copies) == 1 and only.place <= taken and not self._waiting
+        if alone and (type(only) is Run or type(only) is GroupRun):
             # What happens nearly always, without the calls that all else takes.
             copies.clear()
             window.size = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import NODEFAULT, Meta
@@ -55,6 +55,9 @@ class Setting(msgspec.Struct, frozen=True):
         """What a value has to be, in words."""
         if self.unit == "":
             return "1 or 0"
+        values = get_args(get_args(self.type)[0])
+        if get_origin(get_args(self.type)[0]) is Literal:
+            return " or ".join(values)
         if self.meta.ge is None:
             return "given"
         kind = "a whole number" if get_args(self.type)[0] is int else "a number"

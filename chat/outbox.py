@@ -28,6 +28,7 @@ class Turn:
     def __init__(self, call_later: Callable[[float, Callable[[], object]], object]) -> None:
         self._call_later = call_later
         self._outboxes: list[Outbox] = []
+        self._calls: list[Callable[[], object]] = []
         self._open = False
 
     def begin(self) -> None:
@@ -41,13 +42,24 @@ class Turn:
             self._open = True
             self._call_later(0, self.end)
 
+    def call(self, call: Callable[[], object]) -> None:
+        """Call this before they are flushed."""
+        self._calls.append(call)
+        if not self._open:
+            self._open = True
+            self._call_later(0, self.end)
+
     def end(self) -> None:
         """Flush them all."""
-        outboxes = self._outboxes
+        outboxes, calls = self._outboxes, self._calls
         try:
-            # Flushing settles messages, and their answers are lines for other outboxes.
-            for outbox in outboxes:
-                outbox.flush()
+            while calls or outboxes:
+                while calls:
+                    calls.pop(0)()
+                # Flushing settles messages, and their answers are lines for other outboxes.
+                for outbox in outboxes:
+                    outbox.flush()
+                outboxes.clear()
         finally:
             outboxes.clear()
             self._open = False

@@ -133,9 +133,13 @@ class SentToGroup(Sent, gc=False, eq=False):
 
     def settle(self, state: State) -> None:
         """See :class:`Receipt`."""
+        self.settle_many(1, state)
+
+    def settle_many(self, count: int, state: State) -> None:
+        """So many copies are served."""
         if state < self.weakest:
             self.weakest = state
-        self._one_less()
+        self._less(count)
 
     def refuse(self, error: ChatError) -> None:
         """See :class:`Receipt`."""
@@ -146,10 +150,10 @@ class SentToGroup(Sent, gc=False, eq=False):
             self.members -= 1
         elif self.error is None or error.code == Code.BUSY:
             self.error = error
-        self._one_less()
+        self._less(1)
 
-    def _one_less(self) -> None:
-        self.open -= 1
+    def _less(self, count: int) -> None:
+        self.open -= count
         if self.open:
             return
         if self.error is None:
@@ -202,23 +206,60 @@ class NamelessGroup(Nameless):
 
     def settle(self, state: State) -> None:
         """See :class:`Receipt`."""
-        self._one_less()
+        self._less(1)
+
+    def settle_many(self, count: int, state: State) -> None:
+        """So many copies are served."""
+        self._less(count)
 
     def refuse(self, error: ChatError) -> None:
         """See :class:`Receipt`."""
         left_out = error.code in (Code.MAILBOX_FULL, Code.NO_SUCH_USER)
         if not left_out and self.error is None:
             self.error = error
-        self._one_less()
+        self._less(1)
 
-    def _one_less(self) -> None:
-        self.open -= 1
+    def _less(self, count: int) -> None:
+        self.open -= count
         if self.open:
             return
         if self.error is not None:
             super().refuse(self.error)
         else:
             self.sender.ended(1)
+
+
+class Burst:
+    """Messages that go round a group together: what they tell of the members to whom they were
+    handed in one piece, they tell together.
+
+    :param parts: the receipts of the messages.
+    """
+
+    __slots__ = ("_open", "_runs", "parts")
+
+    def __init__(self, parts: Sequence[SentToGroup | NamelessGroup]) -> None:
+        self.parts = parts
+        self._open = 1
+        """Pieces on their way, and one for the round itself."""
+        self._runs = 0
+
+    def began(self) -> None:
+        """One more member has it in one piece."""
+        self._open += 1
+        self._runs += 1
+
+    def apart(self) -> None:
+        """One piece is taken apart: each message tells of this member by itself."""
+        self._runs -= 1
+        self.end()
+
+    def end(self) -> None:
+        """One piece has been pushed, or the round has ended."""
+        self._open -= 1
+        if not self._open and self._runs:
+            for part in self.parts:
+                part.settle_many(self._runs, State.PUSHED)
 
 
 def settle_all(receipts: Sequence[Receipt], state: State) -> None:

@@ -18,9 +18,10 @@ MEMBERS = 1_000_000
 class Room:
     """The members of one group."""
 
-    __slots__ = ("_ids", "members")
+    __slots__ = ("_ids", "group_id", "members")
 
-    def __init__(self, ids: Iterable[int]) -> None:
+    def __init__(self, group_id: int, ids: Iterable[int]) -> None:
+        self.group_id = group_id
         self.members = dict.fromkeys(ids)
         self._ids: tuple[int, ...] | None = None
 
@@ -96,13 +97,13 @@ class Rooms:
             if ids is None and not look.changes:
                 raise ChatError(Code.NO_SUCH_GROUP)
             if not look.stale and group_id not in self._rooms:
-                self._remember(group_id, Room(ids or ()), look.changes)
+                self._remember(Room(group_id, ids or ()), look.changes)
         return room
 
-    def _remember(self, group_id: int, room: Room, changes: dict[int, bool]) -> None:
+    def _remember(self, room: Room, changes: dict[int, bool]) -> None:
         for user_id, member in changes.items():
             room.change(user_id, member)
-        self._rooms[group_id] = room
+        self._rooms[room.group_id] = room
         self._remembered += len(room)
         while self._remembered > self._most and len(self._rooms) > 1:
             self.forget(next(iter(self._rooms)))

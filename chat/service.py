@@ -27,6 +27,8 @@ from .errors import BadStart
 from .groups import Groups
 from .history import Past
 from .interfaces import Store
+from .numberings import Numbering
+from .original import OriginalFactory
 from .outbox import Turn
 from .page import page_site
 from .passwords import Passwords
@@ -89,7 +91,10 @@ class Server:
         self.presence = Presence(store.friends, self.delivery, clock, self.spawn)
         self.recorder = Recorder(store.history, self.delivery, settings, clock, self.spawn)
         self.rooms = Rooms(store.groups)
-        self.rounds = Rounds(self.rooms, self.delivery, self.spawn, self.call_later)
+        self.rounds = Rounds(
+            self.rooms, self.delivery, lambda: self.shelf.crowded, self.spawn, self.turn.call,
+            self.call_later,
+        )  # fmt: skip
         logins = Logins(store.rosters, self.delivery, settings)
         self.commands = table(
             Accounts(store.users, self.passwords, self.delivery, logins),
@@ -178,6 +183,13 @@ class ChatService(Service):
         self.server = Server(settings, self.store, reactor)
         self.factory = ChatFactory(self.server, self.server.turn)
         self.ports = Ports(reactor, settings.listen, self.factory)
+        originals = OriginalFactory(
+            self.server,
+            self.server.turn,
+            Numbering(settings.original_ids),
+            settings.original_pace,
+        )
+        self.originals = Ports(reactor, settings.original, originals, "--original")
         self.site = page_site(self.server, self.server.turn, settings.web_origin)
         endpoints = () if settings.web == "none" else (settings.web,)
         self.web = Ports(reactor, endpoints, self.site, "--web")
@@ -193,6 +205,7 @@ class ChatService(Service):
         """
         super().privilegedStartService()
         self.ports.privilegedStartService()
+        self.originals.privilegedStartService()
         try:
             self.web.privilegedStartService()
         except BadStart as error:
@@ -212,13 +225,15 @@ class ChatService(Service):
     async def _start(self) -> None:
         await self.store.open()
         await self.store.users.reset_states()
-        for ports in (self.ports, self.web):
+        for ports in (self.ports, self.originals, self.web):
             ports.bind()
             ports.startService()
             ports.open()
         self.log.info("chat {version} is here", version=__version__)
         for address in self.ports.addresses():
             self.log.info("listening on {address}", address=_text(address))
+        for address in self.originals.addresses():
+            self.log.info("the original's clients: {address}", address=_text(address))
         for address in self.web.addresses():
             self.log.info("the page is at {address}", address=_text(address))
         self.log.info("data: {store}", store=self.store.describe())
@@ -239,6 +254,7 @@ class ChatService(Service):
     async def _stop(self) -> None:
         self.log.info("stopping")
         await self.ports.stopService()
+        await self.originals.stopService()
         await self.web.stopService()
         await self.server.stop()
         self.log.info("stopped")

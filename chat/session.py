@@ -27,7 +27,7 @@ from .receipts import Nameless
 from .relay import Relay
 from .requests import BUSY, CLOGGED, UNANSWERED, Requests, Tap
 from .senders import Sender
-from .welcome import level_1_ack, level_2_ack
+from .welcome import Level1Ack, level_1_ack, level_2_ack
 from .wire import MSGIDS, BadLine, answer, parse, refusal
 
 PING = b'{"msgid":13}'
@@ -75,12 +75,19 @@ class Session:
     log = Logger()
 
     __slots__ = (
-        "_deaf", "_ending_at", "_entering", "_mailbox", "_roster", "address", "closed", "level",
-        "line", "liveness", "nameless", "now", "outbox", "requests", "sender", "server",
-        "transport",
+        "_deaf", "_ending_at", "_entering", "_level_1_ack", "_mailbox", "_roster", "address",
+        "closed", "level", "line", "liveness", "nameless", "now", "outbox", "requests", "sender",
+        "server", "transport",
     )  # fmt: skip
 
-    def __init__(self, server: Server, transport: Transport, outbox: Outbox, address: str) -> None:
+    def __init__(
+        self,
+        server: Server,
+        transport: Transport,
+        outbox: Outbox,
+        address: str,
+        level_1_ack: Level1Ack = level_1_ack,
+    ) -> None:
         self.server = server
         self.transport = transport
         self.outbox = outbox
@@ -100,6 +107,7 @@ class Session:
         self._ending_at: float | None = None
         self._entering: Deferred[None] | None = None
         self._roster: Mapping[str, Any] = {}
+        self._level_1_ack = level_1_ack
         outbox.on_taken = self._taken
         server.sessions.add(self)
 
@@ -334,7 +342,7 @@ class Session:
         if self.level == 2:
             line = level_2_ack(sender, backlog, self._roster)
         else:
-            line, taken = level_1_ack(sender, waiting, self._roster)
+            line, taken = self._level_1_ack(sender, waiting, self._roster)
         place = self.outbox.write(line)
         self.log.info(
             "{address} user {user}: logged in, level {proto}, {backlog} waiting",

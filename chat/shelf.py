@@ -157,6 +157,11 @@ class StoreShelf:
         return now < self._away_until or (bool(self._current) and self._current[0].given_up)
 
     @property
+    def crowded(self) -> bool:
+        """Whether what can wait with more had better do so."""
+        return self._waiting_rows >= QUEUE_ROWS // 2 or self._waiting_bytes >= QUEUE_BYTES // 2
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is under way to the store."""
         writing = self._writing or self._orders or self._feigning

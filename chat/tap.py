@@ -62,16 +62,20 @@ class Options(UsageOptions):
 
     def __init__(self) -> None:
         super().__init__()
-        self._listen: list[str] = []
-        self._web_origin: list[str] = []
+        self._many: dict[str, list[str]] = {}
+        """What may be given several times, by field name."""
 
     def opt_listen(self, endpoint: str) -> None:
         """Take one more endpoint."""
-        self._listen.append(endpoint)
+        self._many.setdefault("listen", []).append(endpoint)
+
+    def opt_original(self, endpoint: str) -> None:
+        """Take one more endpoint for the original's clients."""
+        self._many.setdefault("original", []).append(endpoint)
 
     def opt_web_origin(self, origin: str) -> None:
         """Take one more origin."""
-        self._web_origin.append(origin)
+        self._many.setdefault("web_origin", []).append(origin)
 
     def opt_version(self) -> None:
         """Print the version and leave."""
@@ -89,10 +93,7 @@ class Options(UsageOptions):
         for name, setting in SETTINGS.items():
             if (value := self.get(setting.option)) not in (None, 0):
                 given[name] = value
-        if self._listen:
-            given["listen"] = self._listen
-        if self._web_origin:
-            given["web_origin"] = self._web_origin
+        given |= self._many
         try:
             self.settings = settings_from(from_environment(os.environ) | given)
         except ValueError as error:

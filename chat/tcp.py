@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
@@ -93,7 +94,7 @@ class ChatProtocol(Link, LineReceiver):
     def _feed(self) -> None:
         lines, self._lines = self._lines, []
         if lines and self._sound:
-            del lines[: self.session.receive_all(lines)]
+            del lines[: self.receive_all(lines)]
         bound = self.MAX_LENGTH
         for at, line in enumerate(lines):
             if self.paused or self.closing is not None:
@@ -107,6 +108,10 @@ class ChatProtocol(Link, LineReceiver):
         # A \r may still turn out to belong to the line's end.
         if self._length > bound + 1 and self.closing is None:
             self.lineLengthExceeded(b"")
+
+    def receive_all(self, lines: Sequence[bytes]) -> int:
+        """The lines of one read, all of them sound; how many were taken together."""
+        return self.session.receive_all(lines)
 
     def lineReceived(self, line: bytes) -> None:
         """One request."""

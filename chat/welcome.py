@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .copies import Copy
@@ -13,6 +13,10 @@ from .wire import encode
 OFFLINE_MESSAGES = 100
 OFFLINE_BYTES = 48 << 10
 """What ``offlinemsg`` of a level 1 login holds at most; the rest follows as pushes."""
+
+
+Level1Ack = Callable[[Sender, Sequence[Copy], Mapping[str, Any]], tuple[bytes, int]]
+"""Composes the answer from the user, what waits, and friends and groups."""
 
 
 def level_1_ack(

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from .config import Settings
-from .copies import Copy, Receiver, Row, Run
+from .copies import Copy, GroupRun, Receiver, Row, Run
 from .errors import ChatError
 from .receipts import Receipt, State, settle_all
 from .wire import with_seq
@@ -24,7 +24,7 @@ class Window:
     __slots__ = ("_just_forgotten", "_rows", "copies", "size")
 
     def __init__(self) -> None:
-        self.copies: deque[Copy | Run] = deque()
+        self.copies: deque[Copy | Run | GroupRun] = deque()
         self.size = 0
         """Bytes of the bodies."""
         self._rows: dict[tuple[int, str], Copy] = {}
@@ -103,12 +103,12 @@ class Window:
         size = 0
         while copies and copies[0].place <= place:
             copy = copies.popleft()
-            receipt = copy.receipt
-            if type(copy) is Run:
+            if type(copy) is Run or type(copy) is GroupRun:
                 size += copy.size
                 copy.settle()
                 continue
             assert type(copy) is Copy
+            receipt = copy.receipt
             size += len(copy.body)
             if receipt is not None:
                 copy.receipt = None
@@ -125,10 +125,10 @@ class Window:
 
     def take_apart(self) -> Iterable[Copy]:
         """The copies one by one, also those that went together."""
-        if any(type(copy) is Run for copy in self.copies):
-            apart: deque[Copy | Run] = deque()
+        if any(type(copy) is not Copy for copy in self.copies):
+            apart: deque[Copy | Run | GroupRun] = deque()
             for copy in self.copies:
-                if isinstance(copy, Run):
+                if not isinstance(copy, Copy):
                     apart.extend(copy.apart())
                 else:
                     apart.append(copy)

@@ -54,6 +54,7 @@ ROOMS = (
             "lists",
             "mailbox",
             "names",
+            "numberings",
             "pages",
             "presence",
             "receipts",
@@ -83,7 +84,7 @@ ROOMS = (
     ),
     Room(
         "transports",
-        ("tcp", "websocket", "original", "link", "frames", "page", "ports"),
+        ("tcp", "original", "websocket", "link", "frames", "page", "ports"),
         ("twisted", "zope.interface"),
         ("vocabulary", "bounds", "rules", "commands", "conversations"),
     ),

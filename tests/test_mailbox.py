@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from chat.config import Settings
-from chat.errors import ChatError, Code
 from chat.copies import Copy
+from chat.errors import ChatError, Code
 from chat.mailbox import UNCOUNTED_MESSAGES, Mailbox, Phase
 from chat.messages import OneChat
 from chat.model import Census, Keeping, Kept, Outcome
@@ -163,6 +163,11 @@ class FakeClient:
         assert self.welcomed, "a push before the login's answer"
         self.lines.append(line)
         self.offset += len(line) + 1
+        return self.offset
+
+    def push_all(self, lines: list[bytes]) -> int:
+        for line in lines:
+            self.push(line)
         return self.offset
 
     def flush(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -55,6 +56,8 @@ class OptionsTests(SynchronousTestCase):
         for name, setting in SETTINGS.items():
             low = setting.meta.ge
             text = "text" if low is None else str(low)
+            if get_origin(choice := get_args(setting.type)[0]) is Literal:
+                text = get_args(choice)[-1]
             expected = getattr(Settings(), name)
             if setting.unit == "":
                 text, expected = "1", True

@@ -143,13 +143,11 @@ class Server:
         """Store what is in memory, close the clients; within the settings' ``shutdown_seconds``."""
         deadline = self.monotonic() + self.settings.shutdown_seconds - 3
         for session in list(self.sessions):
+            session.retire()
+        await self._until(self._all_answered, deadline)
+        for session in list(self.sessions):
             session.end()
-        while not self._idle():
-            if self.monotonic() >= deadline:
-                self.log.warn("stopped waiting: some clients or the store do not answer")
-                break
-            self.recorder.write()
-            await self._pause(0.02)
+        await self._until(self._all_taken, deadline)
         for loop in self._clocks:
             if loop.running:
                 loop.stop()
@@ -158,10 +156,26 @@ class Server:
         await self.passwords.stop()
         await self.store.close()
 
-    def _idle(self) -> bool:
-        """Whether everything is where it belongs, and everybody has got what was written last."""
+    async def _until(self, condition: Callable[[], bool], deadline: float) -> None:
+        while not condition():
+            if self.monotonic() >= deadline:
+                self.log.warn("stopped waiting: some clients or the store do not answer")
+                break
+            self.recorder.write()
+            await self._pause(0.02)
+
+    def _all_answered(self) -> bool:
+        """Whether everything is where it belongs, and who asked has been told."""
         parts = (self.rounds, self.shelf, self.states, self.recorder)
-        return all(part.idle for part in parts) and not any(
+        return not (
+            any(not part.idle for part in parts)
+            or any(session.at_work for session in self.sessions)
+            or any(sender.unanswered for sender in self.delivery.senders.values())
+        )
+
+    def _all_taken(self) -> bool:
+        """Whether, on top of that, everybody has got what was written last."""
+        return self._all_answered() and not any(
             session.outbox.pending for session in self.sessions
         )
 

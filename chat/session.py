@@ -128,7 +128,7 @@ class Session:
         end = len(lines)
         relay = self.server.relay
         requests = self.requests
-        while at < end and not requests.paused and not self.closed:
+        while at < end and not requests.paused and not self.closed and not self._deaf:
             if self.sender is not None and not requests.holds and requests.queue is None:
                 before = at
                 at = relay.pass_on(self, lines, at)
@@ -401,6 +401,23 @@ class Session:
         if not self.closed:
             self._leave()
             self.transport.close()
+
+    def retire(self) -> None:
+        """The server is about to stop: nothing more is read, and what is in flight to the user is
+        stored.  What was asked before is still answered, until :meth:`end`."""
+        if self.closed:
+            return
+        self._deaf = True
+        self.transport.pause()
+        self.requests.clear()
+        if self.sender is not None and self._mailbox is not None:
+            self._mailbox = None
+            self.server.delivery.release(self.sender.id, self)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a request is being worked off."""
+        return bool(self.requests.holds & BUSY)
 
     def finished(self) -> None:
         """The client has shut its writing side: serve what it asked, then close."""

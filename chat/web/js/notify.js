@@ -9,9 +9,23 @@ export async function askToNotify() {
   if (notifications() === "default") await Notification.requestPermission();
 }
 
+const GATHER = 300;   // ms; to ask for the permission takes longer than a message
+const waiting = new Map();
+let timer = 0;
+
 /** Tell of a message; a newer one of the same conversation takes the older one's place. */
 export function notify(key, title, text, onclick) {
-  if (notifications() !== "granted") return;
+  waiting.set(key, { title, text, onclick });
+  timer ||= setTimeout(showAll, GATHER);
+}
+
+function showAll() {
+  timer = 0;
+  if (notifications() === "granted") waiting.forEach(show);
+  waiting.clear();
+}
+
+function show({ title, text, onclick }, key) {
   try {
     const shown = new Notification(title, { body: text.slice(0, 200), tag: key, icon: "icon.svg" });
     shown.onclick = () => {

@@ -5,7 +5,7 @@ import { Conversation } from "./conversation.js";
 import { Emitter } from "./emitter.js";
 import { idOf } from "./json.js";
 
-const SEEN_KEPT = 500, CONVERSATIONS_KEPT = 300, TYPING_FOR = 6000;
+const SEEN = 2000, SEEN_KEPT = 100, CONVERSATIONS_KEPT = 300, TYPING_FOR = 6000;
 
 const friendOf = (friend) => ({ ...friend, id: idOf(friend.id), name: String(friend.name) });
 
@@ -104,9 +104,7 @@ export class Store extends Emitter {
     if (this.#seen.has(key)) return "now";
     const before = this.#seenBefore.delete(key);
     this.#seen.add(key);
-    if (this.#seen.size > 4 * SEEN_KEPT) {
-      this.#seen = new Set([...this.#seen].slice(-2 * SEEN_KEPT));
-    }
+    if (this.#seen.size > SEEN) this.#seen = new Set([...this.#seen].slice(-SEEN / 2));
     return before ? "before" : "no";
   }
 

@@ -38,11 +38,15 @@ export class Composer {
     });
   }
 
-  show(conversation, name) {
+  /** Who it is for. */
+  name(name) {
+    this.#text.setAttribute("aria-label", t("room.write", { name }));
+  }
+
+  show(conversation) {
     this.#stopTyping();
     this.#conversation = conversation;
     this.#text.value = conversation.draft;
-    this.#text.setAttribute("aria-label", t("room.write", { name }));
     this.#fit();
     if (!touch.matches) this.#text.focus();
   }

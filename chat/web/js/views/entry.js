@@ -3,6 +3,7 @@
 
 import { h, icon } from "../dom.js";
 import { explain, t } from "../i18n.js";
+import { Refusal } from "../protocol.js";
 import { who } from "../storage.js";
 import { button, dialog, field, form, numberTag, passwordField } from "./parts.js";
 
@@ -42,7 +43,7 @@ export class Entry {
       autocomplete: "username", required: true, maxLength: 19, value: last?.id ?? "" });
     const password = passwordField(t("login.password"), "current-password");
     const element = form([id.row, password.row], t("login"), async () => {
-      if (!/^[0-9]+$/.test(id.input.value.trim())) throw new Error(t("login.badId"));
+      if (!/^[0-9]+$/.test(id.input.value.trim())) throw new Refusal(-1, t("login.badId"));
       await this.#session.login(id.input.value.trim(), password.input.value);
     });
     const title = last?.name ? `${t("login.title")}, ${last.name}` : t("login.title");

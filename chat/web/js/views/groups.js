@@ -46,7 +46,7 @@ export class Groups {
     const number = field(t("group.joinHint"), { inputMode: "numeric", maxLength: 19, required: true });
     const box = dialog(t("group.join"), form([number.row], t("group.joinButton"), async () => {
       const wanted = number.input.value.trim();
-      if (!/^[1-9]\d{0,18}$/.test(wanted)) throw new Error(t("login.badId"));
+      if (!/^[1-9]\d{0,18}$/.test(wanted)) throw new P.Refusal(-1, t("login.badId"));
       const { group } = await session.request(P.ADD_GROUP, { groupid: wanted });
       if (group) store.setGroups([group], false);
       box.close();

@@ -2,6 +2,7 @@
 
 import { h, icon } from "../dom.js";
 import { explain, t } from "../i18n.js";
+import { Refusal } from "../protocol.js";
 
 export function button(label, onclick, { kind = "", symbol, type = "button" } = {}) {
   return h("button", { class: `button ${kind}`, type, on: onclick ? { click: onclick } : {} },
@@ -54,6 +55,7 @@ export function form(rows, submitLabel, submit, explained = explain) {
       try {
         await submit();
       } catch (failure) {
+        if (!(failure instanceof Refusal)) throw failure;
         problem.textContent = explained(failure);
       } finally {
         go.disabled = false;
@@ -106,8 +108,18 @@ export async function attempt(work) {
     await work();
     return true;
   } catch (problem) {
+    if (!(problem instanceof Refusal)) throw problem;
     toast(explain(problem));
     return false;
+  }
+}
+
+/** A part of the page that is loaded when it is asked for; throws Refusal. */
+export async function part(loading) {
+  try {
+    return await loading;
+  } catch {
+    throw new Refusal(0, "a part of the page could not be loaded");
   }
 }
 

@@ -5,8 +5,10 @@ import { avatar } from "../format.js";
 import { t } from "../i18n.js";
 import { FIND_USER, READ } from "../protocol.js";
 import { Composer } from "./composer.js";
-import { iconButton } from "./parts.js";
+import { attempt, iconButton, part } from "./parts.js";
 import { Timeline } from "./timeline.js";
+
+const TELL_AFTER = 200;   // ms until the other is told what has been read
 
 export class Room {
   #page;
@@ -22,6 +24,7 @@ export class Room {
   #content;
   #none;
   #face = "";
+  #telling = 0;
 
   /** `element` is where it goes; what stands there is shown while no conversation is. */
   constructor(page, element) {
@@ -76,6 +79,7 @@ export class Room {
     const { store } = this.#page;
     const left = this.#conversation;
     this.#composer.hide();
+    this.#timeline.hide();
     this.#conversation = store.open = conversation;
     if (left) {
       left.fresh = null;
@@ -89,9 +93,8 @@ export class Room {
     this.#unreadBefore = conversation.unread;
     this.#head();
     this.#freshLine();
-    const name = store.nameOf(conversation);
-    this.#composer.show(conversation, name);
-    this.#timeline.show(conversation, name);
+    this.#composer.show(conversation);
+    this.#timeline.show(conversation, store.nameOf(conversation));
     this.refresh();
   }
 
@@ -109,11 +112,15 @@ export class Room {
     }
   }
 
-  async #showAbout() {
+  #showAbout() {
+    return attempt(() => this.#showCard());
+  }
+
+  async #showCard() {
     const { kind, id } = this.#conversation;
     const name = this.#page.store.nameOf(this.#conversation);
-    if (kind === "g") (await import("./group.js")).showGroup(this.#page, id);
-    else (await import("./person.js")).showPerson(this.#page, id, name);
+    if (kind === "g") (await part(import("./group.js"))).showGroup(this.#page, id);
+    else (await part(import("./person.js"))).showPerson(this.#page, id, name);
   }
 
   /** The line above what was not read when one came in; the messages may come after it. */
@@ -142,6 +149,7 @@ export class Room {
     const face = JSON.stringify([one.key, name, below, state, words, Boolean(group)]);
     if (face === this.#face) return;
     this.#face = face;
+    this.#composer.name(name);
     const label = t(group ? "group.about" : "profile", { name });
     this.#about.replaceChildren(avatar(one.key, name, state === "online"),
       h("span", { class: "row-main" }, h("h2", { class: "row-name" }, name),
@@ -158,11 +166,16 @@ export class Room {
   /** What came last is on the screen: nothing is unread, and the other may know it. */
   #seen() {
     const one = this.#conversation;
-    const { session, store } = this.#page;
     if (!one || !this.looksAt(one)) return;
-    store.clearUnread(one);
+    this.#page.store.clearUnread(one);
+    if (one.kind === "u") this.#telling ||= setTimeout(() => this.#tell(one), TELL_AFTER);
+  }
+
+  #tell(one) {
+    this.#telling = 0;
+    const { session } = this.#page;
     const last = one.messages.findLast((message) => !message.mine && !message.event);
-    if (one.kind !== "u" || !last || last.cid === one.readSent || !session.online) return;
+    if (!last || last.cid === one.readSent || !session.online) return;
     one.readSent = last.cid;
     session.hint(READ, { toid: one.id, upto: last.cid });
   }

@@ -5,20 +5,28 @@ import { h, icon } from "../dom.js";
 import { avatar } from "../format.js";
 import { t } from "../i18n.js";
 import { Chats } from "./chats.js";
-import { emptyState } from "./parts.js";
+import { attempt, emptyState, part } from "./parts.js";
 
 const TABS = ["chats", "people", "groups"];
-const AHEAD = 1500;   // ms after the first view until a room is loaded for the first click
+const AHEAD = 1500;        // ms after the first view until a room is loaded for the first click
+const BADGES_AFTER = 50;   // ms
 
-let roomStyle = null;
+let styled = false;
+
+function loadStyle() {
+  if (styled) return null;
+  return new Promise((resolve, reject) => {
+    const link = h("link", { rel: "stylesheet", href: "room.css" });
+    link.onload = () => { styled = true; resolve(); };
+    link.onerror = () => { link.remove(); reject(); };
+    document.head.append(link);
+  });
+}
 
 /** Its parts are named here so that they are fetched side by side. */
 async function loadRoom() {
-  roomStyle ??= new Promise((done) => {
-    document.head.append(h("link", { rel: "stylesheet", href: "room.css", on: { load: done } }));
-  });
-  const [{ Room }] = await Promise.all([import("./room.js"), import("./timeline.js"),
-    import("./bubble.js"), import("./composer.js"), roomStyle]);
+  const [{ Room }] = await part(Promise.all([import("./room.js"), import("./timeline.js"),
+    import("./bubble.js"), import("./composer.js"), loadStyle()]));
   return Room;
 }
 
@@ -32,6 +40,7 @@ export class Shell {
   #room = null;
   #main = h("main", { class: "room" }, emptyState("chats", t("room.none"), t("room.noneText")));
   #me = h("button", { class: "me", type: "button" });
+  #counting = 0;
 
   constructor(page) {
     this.#page = page;
@@ -45,19 +54,22 @@ export class Shell {
       this.#links.set(tab, { link, badge });
       rail.append(link);
     }
-    this.#me.addEventListener("click", async () => {
-      const { showAccount } = await import("./account.js");
-      showAccount(page);
-    });
+    this.#me.addEventListener("click", () => attempt(async () => {
+      (await part(import("./account.js"))).showAccount(page);
+    }));
     rail.append(this.#me);
     this.#addPanel("chats", new Chats(page));
     this.element.append(rail, this.#side, this.#main);
-    addEventListener("hashchange", () => this.route());
+    addEventListener("hashchange", () => attempt(() => this.route()));
     addEventListener("keydown", (event) => this.#shortcut(event));
-    store.on("unread", () => this.#badges());
-    store.on("people", () => this.#badges());
+    for (const topic of ["unread", "people"]) {
+      // By a timer: a hidden page draws no pictures, but its title is seen.
+      store.on(topic, () => { this.#counting ||= setTimeout(() => this.#badges(), BADGES_AFTER); });
+    }
     session.on("phase", (phase) => { if (phase === "in") this.#room?.refresh(); });
-    setTimeout(loadRoom, AHEAD);
+    setTimeout(() => {
+      if (session.online) loadRoom().catch(() => null);
+    }, AHEAD);
   }
 
   /** Somebody logged in. */
@@ -68,7 +80,7 @@ export class Shell {
     this.#me.setAttribute("aria-label", `${t("account")}: ${me.name}`);
     this.#me.title = `${me.name} · ${t("number", { id: me.id })}`;
     this.#badges();
-    this.route();
+    attempt(() => this.route());
   }
 
   looksAt(conversation) {
@@ -101,8 +113,8 @@ export class Shell {
   async #showPanel() {
     const tab = this.#tab;
     if (!this.#panels.has(tab)) {
-      const made = tab === "people" ? new (await import("./people.js")).People(this.#page)
-        : new (await import("./groups.js")).Groups(this.#page);
+      const made = tab === "people" ? new (await part(import("./people.js"))).People(this.#page)
+        : new (await part(import("./groups.js"))).Groups(this.#page);
       if (!this.#panels.has(tab)) this.#addPanel(tab, made);
     }
     for (const [name, panel] of this.#panels) panel.element.hidden = name !== this.#tab;
@@ -115,6 +127,7 @@ export class Shell {
 
   #badges() {
     const { store } = this.#page;
+    this.#counting = 0;
     const show = (tab, count) => {
       const { badge } = this.#links.get(tab);
       badge.hidden = !count;

@@ -5,8 +5,9 @@ import { h, icon, perFrame, reconcile } from "../dom.js";
 import { t } from "../i18n.js";
 import { bubble, placeOf } from "./bubble.js";
 
-const WINDOW = 120, WINDOW_MOST = 240, STEP = 60;   // messages
+const WINDOW = 80, WINDOW_MOST = 160, STEP = 40;    // messages
 const NEAR = 900, AT_END = 48;                      // px
+const MANY = 40, REST = 150;                        // new messages in a picture; ms until the next
 
 export class Timeline {
   element = h("div", { class: "timeline", tabIndex: 0, role: "region" });
@@ -23,7 +24,8 @@ export class Timeline {
   #missed = 0;
   latest = h("button", { class: "latest", type: "button", hidden: true,
     on: { click: () => this.toEnd() } });
-  update = perFrame(() => this.#update());
+  #draw = perFrame(() => this.#update());
+  #resting = false;     // so much came at once that the next picture waits
 
   /** `acts`: `older()`, `seen()` when the end is on the screen, `retry` and `discard`. */
   constructor(acts) {
@@ -38,11 +40,19 @@ export class Timeline {
 
   get atEnd() { return this.#stick; }
 
+  update() {
+    if (!this.#resting) this.#draw();
+  }
+
   show(conversation, name) {
     this.#conversation = conversation;
     this.#name = name;
     this.element.setAttribute("aria-label", t("room.messages", { name }));
     this.toEnd();
+  }
+
+  hide() {
+    this.#conversation = null;
   }
 
   toEnd() {
@@ -72,7 +82,7 @@ export class Timeline {
     }
     const shown = all.slice(from, from + this.#size);
     const anchor = this.#stick ? null : this.#anchor();
-    let index = from;
+    let index = from, made = 0;
     const inGroup = conversation.kind === "g";
     this.#headLine(conversation, from);
     reconcile(this.#list, shown, (message) => message.key, (message, old) => {
@@ -81,6 +91,7 @@ export class Timeline {
       const face = `${message.mark} ${message.errno} ${place.day} ${place.line} ${place.first} ${message.gap}`;
       if (old?.face === face && old.message === message) return old;
       const item = bubble(message, place, inGroup, this.#acts);
+      made += 1;
       if (!old && message.login && this.#stick && index > all.length - 3) item.classList.add("new");
       item.face = face;
       item.message = message;
@@ -91,6 +102,15 @@ export class Timeline {
     if (this.#stick) this.#jump();
     else if (anchor) this.#restore(anchor);
     this.#check();
+    if (made >= MANY && this.#stick) this.#rest();
+  }
+
+  #rest() {
+    this.#resting = true;
+    setTimeout(() => {
+      this.#resting = false;
+      this.#draw();
+    }, REST);
   }
 
   #headLine(conversation, from) {
@@ -126,7 +146,8 @@ export class Timeline {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.element;
     const all = this.#conversation?.messages ?? [];
-    const whole = this.#from + this.#size >= all.length;
+    // Who is at the end stays there while more comes than is drawn yet.
+    const whole = this.#stick || this.#from + this.#size >= all.length;
     this.#stick = whole && scrollHeight - scrollTop - clientHeight < AT_END;
     this.#check();
   }

@@ -1,0 +1,336 @@
+"""People at their browsers: finding each other, talking, going away and coming back."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from playwright.sync_api import expect
+
+from .support import BrowserCase, Person
+
+MOST = 160
+"""Messages that are on a page at a time."""
+
+NO_SERVER = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
+"""What Chromium writes to the console when nobody listens."""
+
+
+class TwoTests(BrowserCase):
+    def test_they_find_each_other_and_talk(self) -> None:
+        ann, bob = self.person("Ann"), self.person("Bob")
+        ann.befriend(bob)
+        expect(ann.friend("Bob").locator(".preview")).to_have_text("online")
+
+        ann.friend("Bob").click()
+        ann.say("Hello Bob")
+        expect(bob.page.locator(".rail .badge").first).to_have_text("1")
+        expect(bob.chat("Ann")).to_contain_text("Hello Bob")
+        ann.has_mark("Hello Bob", "Delivered")
+        bob.enter("Ann")
+        bob.sees("Hello Bob")
+        expect(bob.page.locator(".rail .badge").first).to_be_hidden()
+        ann.has_mark("Hello Bob", "Read")
+
+        bob.page.locator(".composer textarea").press_sequentially("Hi")
+        expect(ann.page.locator(".typing-line")).to_have_text("Bob is typing…")
+        bob.say("Hi Ann")
+        ann.sees("Hi Ann")
+        expect(ann.page.locator(".typing-line")).to_have_text("")
+        bob.has_mark("Hi Ann", "Read")
+
+    def test_one_goes_away_and_comes_back(self) -> None:
+        ann, bob = self.person("Ann"), self.person("Bob")
+        ann.befriend(bob)
+        ann.friend("Bob").click()
+        bob.page.close()
+        expect(ann.page.locator(".about .preview")).to_have_text("offline")
+        for number in range(3):
+            ann.say(f"While you were away {number}")
+        ann.has_mark("While you were away 2", "Sent")
+
+        bob.come_back()
+        expect(bob.chat("Ann").locator(".badge")).to_have_text("3")
+        expect(ann.page.locator(".about .preview")).to_have_text("online")
+        bob.enter("Ann")
+        for number in range(3):
+            bob.sees(f"While you were away {number}")
+        ann.say("Welcome back")
+        bob.sees("Welcome back")
+        ann.has_mark("Welcome back", "Read")
+        ann.has_mark("While you were away 0", "Read")
+
+    def test_reload_in_mid_conversation(self) -> None:
+        ann, bob = self.person("Ann"), self.person("Bob")
+        ann.talk_to("Bob")
+        ann.say("One")
+        expect(bob.chat("Ann")).to_contain_text("One")
+        bob.enter("Ann")
+        bob.say("Two")
+        ann.sees("Two")
+        ann.page.locator(".composer textarea").fill("half a sent")
+
+        ann.reload()
+        ann.is_online()
+        ann.is_in("Bob")
+        expect(ann.page.locator(".composer textarea")).to_have_value("half a sent")
+        bob.say("Three")
+        ann.sees("Two")
+        ann.sees("Three")
+        expect(ann.page.locator(".item .text")).to_have_text(["One", "Two", "Three"])
+        ann.page.locator(".composer textarea").press("Enter")
+        bob.sees("half a sent")
+
+    def test_server_is_restarted_under_them(self) -> None:
+        ann, bob = self.person("Ann"), self.person("Bob")
+        ann.talk_to("Bob")
+        ann.say("Before")
+        bob.enter("Ann")
+        bob.sees("Before")
+        self.expected += NO_SERVER
+        self.server.stop()
+        for one in (ann, bob):
+            expect(one.page.locator(".banner")).to_be_visible()
+        ann.say("In between 1")
+        ann.say("In between 2")
+        ann.has_mark("In between 2", "Sending")
+
+        self.server.start()
+        for one in (ann, bob):
+            one.is_online()
+            expect(one.page.locator(".banner")).to_be_hidden()
+        bob.sees("In between 2")
+        expect(bob.page.locator(".item .text")).to_have_text(
+            ["Before", "In between 1", "In between 2"]
+        )
+        ann.has_mark("In between 1", "Delivered", "Read")
+        bob.say("After")
+        ann.sees("After")
+
+    def test_unsent_messages_outlive_a_reload(self) -> None:
+        ann, bob = self.person("Ann"), self.person("Bob")
+        ann.talk_to("Bob")
+        # The server goes away, and when it comes back her connections are cut at once.
+        self.expected += NO_SERVER
+        self.server.stop()
+        ann.say("Written without a connection")
+        ann.has_mark("Written without a connection", "Sending")
+        refuse = re.compile(r"/ws$")
+        ann.context.route_web_socket(refuse, lambda socket: socket.close())
+        self.server.start()
+        bob.is_online()
+        ann.page.reload()
+        if ann.has_token():
+            expect(ann.page.locator(".banner")).to_be_visible()
+            ann.has_mark("Written without a connection", "Sending")
+        ann.context.route_web_socket(refuse, lambda socket: socket.connect_to_server())
+        ann.reload()
+        ann.is_online()
+        expect(bob.chat("Ann")).to_contain_text("Written without a connection")
+        ann.has_mark("Written without a connection", "Delivered")
+
+    def test_in_one_place_at_a_time(self) -> None:
+        ann = self.person("Ann")
+        again = self.person()
+        again.log_in(ann.id)
+        expect(again.page.get_by_role("heading", name="Open somewhere else")).to_be_visible()
+        again.page.get_by_role("button", name="Use it here").click()
+        again.is_online()
+        expect(ann.page.get_by_role("heading", name="Open somewhere else")).to_be_visible()
+
+    def test_wrong_password_and_a_name_that_is_taken(self) -> None:
+        ann = self.person("Ann")
+        other = self.person()
+        other.page.get_by_label("Your name").fill("Ann")
+        other.page.get_by_label("Password", exact=True).fill("secret")
+        other.page.get_by_role("button", name="Create account").click()
+        expect(other.page.get_by_role("alert")).to_have_text("This name is taken or not allowed.")
+        other.log_in(ann.id, "wrong")
+        expect(other.page.get_by_role("alert")).to_have_text(
+            "That number and password do not match."
+        )
+
+    def test_log_out(self) -> None:
+        ann = self.person("Ann")
+        ann.page.get_by_role("button", name="Account: Ann").click()
+        ann.page.get_by_role("button", name="Log out").click()
+        expect(ann.page.get_by_role("heading", name="Welcome back, Ann")).to_be_visible()
+        ann.page.reload()
+        expect(ann.page.get_by_label("Your number")).to_have_value(ann.id)
+        ann.log_in(ann.id)
+        ann.is_online()
+
+
+class GroupTests(BrowserCase):
+    def test_three(self) -> None:
+        ann, bob, eve = (self.person(name) for name in ("Ann", "Bob", "Eve"))
+        ann.go("Groups")
+        ann.page.get_by_role("button", name="New group").click()
+        ann.page.get_by_label("Name", exact=True).fill("Tea")
+        ann.page.get_by_role("button", name="Create group").click()
+        card = ann.page.get_by_role("dialog", name="Tea")
+        number = card.locator(".number b").inner_text()
+        card.get_by_role("button", name="Close").click()
+        for one in (bob, eve):
+            one.go("Groups")
+            one.page.get_by_role("button", name="Join a group").click()
+            one.page.get_by_label("A group's number").fill(number)
+            one.page.get_by_role("button", name="Join", exact=True).click()
+            one.is_in("Tea")
+        expect(ann.page.locator(".about .preview")).to_have_text("3 members")
+        ann.say("Who is here?")
+        bob.sees("Who is here?")
+        eve.sees("Who is here?")
+        ann.has_mark("Who is here?", "Delivered")
+        bob.say("Bob is")
+        for one in (ann, eve):
+            one.sees("Bob is")
+            expect(one.bubble("Bob is").locator(".who")).to_have_text("Bob")
+
+        ann.page.locator(".about").click()
+        row = card.get_by_role("listitem").filter(has_text="Eve")
+        row.get_by_role("button", name="Remove").click()
+        ann.page.get_by_role("dialog", name="Remove Eve").get_by_role(
+            "button", name="Remove"
+        ).click()
+        expect(card.get_by_role("listitem")).to_have_count(2)
+        expect(eve.page.get_by_text("You are not in this group.")).to_be_visible()
+        expect(eve.page.locator(".composer")).to_be_hidden()
+
+        row = card.get_by_role("listitem").filter(has_text="Bob")
+        row.get_by_role("button", name="Make creator").click()
+        ann.page.get_by_role("dialog", name="Hand the group over").get_by_role(
+            "button", name="Make creator"
+        ).click()
+        expect(card.get_by_role("listitem").filter(has_text="Bob")).to_contain_text("creator")
+        card.get_by_role("button", name="Leave group").click()
+        ann.page.get_by_role("dialog", name="Leave Tea?").get_by_role(
+            "button", name="Leave group"
+        ).click()
+        ann.go("Groups")
+        expect(ann.page.get_by_role("heading", name="No groups yet")).to_be_visible()
+        expect(bob.page.locator(".item.event").last).to_have_text("Ann left")
+
+
+class StrangeTests(BrowserCase):
+    def test_markup_stays_text(self) -> None:
+        name = '<img src=x onerror="alert(1)">'
+        texts = [
+            "<script>alert(2)</script>",
+            "<b>bold</b> & <i>so on</i>",
+            '"><svg onload=alert(3)>',
+            "javascript:alert(4) {{7*7}} ${7*7}",
+            "https://example.org/?q=<script>&x='\"",
+        ]
+        eve, bob = self.person(name), self.person("Bob")
+        eve.befriend(bob)
+        eve.friend("Bob").click()
+        bob.friend(name).click()
+        for text in texts:
+            eve.say(text)
+            bob.sees(text)
+        for one in (eve, bob):
+            for tag in ("img", "script:not([src])", ".item b", ".item svg[onload]", "[onerror]"):
+                self.assertEqual(one.page.locator(tag).count(), 0, tag)
+        links = bob.page.locator(".item a")
+        expect(links).to_have_count(1)
+        expect(links).to_have_attribute("href", "https://example.org/?q=")
+        expect(links).to_have_attribute("rel", "noopener noreferrer")
+        bob.reload()
+        bob.is_in(name)
+        self.assertEqual(bob.page.locator("img").count(), 0)
+
+    def test_five_thousand_messages(self) -> None:
+        number = 5000
+        ann = self.person("Ann")
+        with self.server.lines() as wire, wire.makefile("rwb") as lines:
+
+            def ask(**message: object) -> dict[str, object]:
+                lines.write(json.dumps(message).encode() + b"\n")
+                lines.flush()
+                answer: dict[str, object] = json.loads(lines.readline())
+                return answer
+
+            bob = ask(msgid=3, name="Bob", password="secret")["id"]
+            ask(msgid=1, id=bob, password="secret", proto=2)
+            ann.page.evaluate(f"location.hash = '#/u/{bob}'")
+            ann.is_in("Bob")
+            for at in range(number):
+                text = f"message {at}"
+                said = {"msgid": 5, "toid": int(ann.id), "msg": text, "cid": str(at)}
+                lines.write(json.dumps(said).encode() + b"\n")
+            lines.flush()
+            for _ in range(number):
+                lines.readline()
+        ann.sees(f"message {number - 1}")
+        items = ann.page.locator(".item")
+        self.assertLessEqual(items.count(), MOST)
+        timeline = ann.page.locator(".timeline")
+        first = ann.page.locator(".item .text").first
+        for _ in range(number // 40 + 20):
+            timeline.evaluate("(element) => { element.scrollTop = 0; }")
+            ann.page.evaluate("() => new Promise(requestAnimationFrame)")
+            self.assertLessEqual(items.count(), MOST)
+            if first.inner_text() == "message 0":
+                break
+        expect(first).to_have_text("message 0")
+        ann.page.get_by_role("button", name="To the newest message").click()
+        ann.sees(f"message {number - 1}")
+        expect(ann.page.get_by_role("button", name="To the newest message")).to_be_hidden()
+
+
+class PhoneTests(BrowserCase):
+    def test_width_of_a_phone(self) -> None:
+        size = {"width": 390, "height": 844}
+        ann = self.person("Ann", viewport=size)
+        bob = self.person("Bob", viewport=size, color_scheme="dark")
+        ann.talk_to("Bob")
+        self.fits(ann)
+        ann.say("A long word: " + "x" * 200)
+        bob.enter("Ann")
+        self.fits(bob)
+        expect(bob.page.locator(".rail")).to_be_hidden()
+        bob.page.get_by_role("link", name="Back").click()
+        expect(bob.page.locator(".rail")).to_be_visible()
+        expect(bob.page.locator(".room")).to_be_hidden()
+        bob.page.go_back()
+        bob.is_in("Ann")
+        for tab in ("Friends", "Groups", "Chats"):
+            bob.page.evaluate(f"location.hash = '#/{tab.lower().replace('friends', 'people')}'")
+            self.fits(bob)
+
+    def fits(self, person: Person) -> None:
+        """Nothing sticks out to the side."""
+        wide = person.page.evaluate("document.documentElement.scrollWidth")
+        self.assertEqual(wide, 390)
+
+
+class LanguageTests(BrowserCase):
+    def test_chinese(self) -> None:
+        page = self.person(locale="zh-CN").page
+        page.get_by_label("你的名字").fill("林小雨")
+        page.get_by_label("密码", exact=True).fill("secret")
+        page.get_by_role("button", name="注册", exact=True).click()
+        page.get_by_role("button", name="开始聊天").click()
+        expect(page.get_by_role("link", name="好友")).to_be_visible()
+        self.assertEqual(page.evaluate("document.documentElement.lang"), "zh")
+
+    def test_keyboard_alone(self) -> None:
+        ann = self.person("Ann")
+        bob = self.person("Bob")
+        bob.talk_to("Ann")
+        bob.say("Type to me")
+        page = ann.page
+        expect(ann.chat("Bob")).to_be_visible()
+        page.keyboard.press("Control+k")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        ann.is_in("Bob")
+        expect(page.locator(".composer textarea")).to_be_focused()
+        page.keyboard.type("With")
+        page.keyboard.press("Shift+Enter")
+        page.keyboard.type("two lines")
+        page.keyboard.press("Enter")
+        bob.sees("With\ntwo lines")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("heading", name="Your messages live here")).to_be_visible()

@@ -25,6 +25,13 @@ import MySQLdb
 
 USER = "chat"
 PASSWORD = "p@ss/w:rd?"
+# Ends the server and its data when the process that reads this has gone, however it went.
+_WATCH = """
+cat
+pid=$(cat "$0/pid") && grep -qF "$0" "/proc/$pid/cmdline" && kill -9 "$pid"
+rm -rf "$0"
+"""
+
 PATIENCE = 60.0
 """Seconds for a start; it takes less than one on an idle machine."""
 
@@ -57,6 +64,13 @@ class MariaDB:
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
         self._shared: str | None = None
+        self._watch = subprocess.Popen(
+            ["sh", "-c", _WATCH, str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self._as = ["--user=root"] if os.geteuid() == 0 else []
         made = subprocess.run(
             [
@@ -139,6 +153,9 @@ class MariaDB:
         if self._process is not None and self._process.poll() is None:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+        assert self._watch.stdin is not None
+        self._watch.stdin.close()
+        self._watch.wait()
 
     def root(self, database: str = "") -> Any:
         """A connection with all rights, over the unix socket; close it."""

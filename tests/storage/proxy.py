@@ -37,6 +37,7 @@ class _TowardsStore(ProxyServer):
     def dataReceived(self, data: bytes) -> None:
         if self.factory.cuts and self.factory.text in data:
             self.factory.cuts -= 1
+            self.factory.closed = self.factory.for_good
             if not self.factory.answer_only:
                 _reset(self)
                 return
@@ -63,11 +64,20 @@ class CutNetwork(ProxyFactory):
     cuts = 0
     text = b""
     answer_only = False
+    for_good = False
+    closed = False
 
-    def cut(self, text: bytes, times: int = 1, *, answer_only: bool = False) -> None:
+    def cut(
+        self, text: bytes, times: int = 1, *, answer_only: bool = False, for_good: bool = False
+    ) -> None:
         """The next ``times`` that a request holds ``text``, its connection is cut before the
-        server has it, or (``answer_only``) when the server has worked it off and answers."""
-        self.text, self.cuts, self.answer_only = text, times, answer_only
+        server has it, or (``answer_only``) when the server has worked it off and answers; and no
+        further one is made (``for_good``)."""
+        self.text, self.cuts = text, times
+        self.answer_only, self.for_good = answer_only, for_good
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return None if self.closed else super().buildProtocol(addr)
 
     @classmethod
     def listen(cls, test: TestCase, port: int) -> tuple[CutNetwork, int]:

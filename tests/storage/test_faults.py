@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet import reactor
-from twisted.internet.defer import DeferredList, ensureDeferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, maybeDeferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
@@ -64,7 +64,8 @@ class KilledTests(FaultCase):
     async def test_what_was_answered_as_stored_is_there_after_kills(self) -> None:
         stored: set[int] = set()
         unsure: list[Kept] = []
-        finished = False
+        finished: list[bool] = []
+        self.addCleanup(finished.append, True)
 
         async def write() -> None:
             stamp = 0
@@ -85,7 +86,7 @@ class KilledTests(FaultCase):
             while len(stored) < seen + 500:
                 await self.store.ping()
             await deferToThread(self.restart)
-        finished = True
+        finished.append(True)
         await writing
         there = {row.stamp for row in await self.everything(1)}
         self.assertEqual(stored - there, set())
@@ -97,10 +98,7 @@ class KilledTests(FaultCase):
 
     async def test_connections_that_the_server_ends_are_made_anew(self) -> None:
         await self.warm()
-        for (connection,) in self.server.ask(
-            "SELECT id FROM information_schema.processlist WHERE user = 'chat'"
-        ):
-            self.server.ask(f"KILL {connection}")
+        self.server.ask("KILL USER chat")
         for _ in range(2 * mysql.Mysql.threads):
             await self.store.ping()
         await self.store.offline.keep([kept(1, 1, 2)])
@@ -130,6 +128,32 @@ class StoppedTests(FaultCase):
         self.assertEqual(await self.store.users.find("bob"), User(user_id, "bob"))
         self.assertEqual(await self.store.offline.keep([row]), [Outcome(Keeping.STORED, 1)])
         self.assertEqual(await self.everything(1), [row])
+
+    async def test_one_looks_whether_it_is_back_and_the_others_do_not_wait(self) -> None:
+        self.patch(mysql, "CONNECT_WAIT", 30)
+        self.patch(mysql, "ANSWER_WAIT", 1)
+        self.patch(sql, "PATIENCE", 0.0)
+        self.store = await self.opened(self.url)
+        await self.store.ping()
+        self.server.stop()
+        await self.away(self.store.ping())
+        answers: list[bool] = []
+        most_have_answered: Deferred[None] = Deferred()
+
+        async def ping() -> None:
+            try:
+                await self.store.ping()
+                answers.append(True)
+            except StoreAway:
+                answers.append(False)
+            if len(answers) == 19:
+                most_have_answered.callback(None)
+
+        pings = [ensureDeferred(ping()) for _ in range(20)]
+        await most_have_answered
+        self.server.wake()
+        await DeferredList(pings, fireOnOneErrback=True)
+        self.assertEqual(answers, [False] * 19 + [True])
 
     async def test_closing_does_not_wait_for_a_server_that_hangs(self) -> None:
         self.patch(sql, "CLOSING_WAIT", 0.1)
@@ -204,6 +228,10 @@ class CutTests(FaultCase):
         self.assertTrue((await self.away(self.store.offline.keep([row]))).unknown)
         self.network.cuts = 0
         self.assertEqual(await self.store.offline.keep([row]), [Outcome(Keeping.REPEATED, 1)])
+
+    async def test_that_it_may_have_happened_is_not_forgotten(self) -> None:
+        self.network.cut(COMMIT, answer_only=True, for_good=True)
+        self.assertTrue((await self.away(self.store.offline.keep([kept(1, 1, 2)]))).unknown)
 
     async def test_reading_is_never_unknown(self) -> None:
         self.network.cut(b"SELECT", 100)

@@ -235,7 +235,11 @@ class Client(Requests, Service):
         return waiting
 
     def logout(self) -> Deferred[None]:
-        """Leave: messages under way are answered first.  Stops the client."""
+        """Leave for good: messages under way are answered first, and the token that was to be
+        remembered is forgotten.  Stops the client."""
+        if self._ledger is not None:
+            self._record(self._ledger.keep_token, None)
+        self._remember = False
         return self.ask(LogOut(), dict).addBoth(lambda _: self.stopService())
 
     def startService(self) -> None:

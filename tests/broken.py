@@ -36,12 +36,21 @@ class Faults:
         """It answers when it has recovered."""
         self._how, self._parts = "hang", parts
 
+    def delay(self, *parts: str) -> None:
+        """It does what it is asked, and answers when it has recovered."""
+        self._how, self._parts = "delay", parts
+
     def recover(self) -> None:
-        """All is well again; what hung is done now."""
+        """All is well again; what hung is done now, what was delayed is answered."""
         self._how = ""
         hanging, self._hanging = self._hanging, []
         for call in hanging:
             call.callback(None)
+
+    def _recovered(self) -> Deferred[None]:
+        hanging: Deferred[None] = Deferred()
+        self._hanging.append(hanging)
+        return hanging
 
     async def call(self, part: str, name: str, call: Callable[[], Awaitable[T]]) -> T:
         """Call the store, or not."""
@@ -50,10 +59,10 @@ class Faults:
         if how == "away":
             raise StoreAway("a test's fault", unknown=False)
         if how == "hang":
-            hanging: Deferred[None] = Deferred()
-            self._hanging.append(hanging)
-            await hanging
+            await self._recovered()
         result = await call()
+        if how == "delay":
+            await self._recovered()
         if how == "lose":
             raise StoreAway("a test's fault", unknown=True)
         return result

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from itertools import product
 from pathlib import Path
 
 from chat.interfaces import Store
@@ -244,6 +246,57 @@ class AwayTests(InMemory):
             await carl.get()
             await ann.get_all(2)
         self.assertEqual(sum(self.faults.calls.values()), before)
+
+
+class BetweenTests(InMemory):
+    """Messages that are stored while their recipient logs in, whatever the store does first."""
+
+    async def texts(self, client: Client, level: int, number: int) -> list[str]:
+        """So many messages from a login on."""
+        ack = await client.get()
+        self.assertEqual((ack["msgid"], ack["errno"]), (2, 0))
+        texts = [json.loads(text)["msg"] for text in ack.get("offlinemsg", [])]
+        while len(texts) < number:
+            pushed = await client.get()
+            texts.append(pushed["msg"])
+            if level == 2:
+                self.assertEqual(pushed["seq"], len(texts))
+                client.send(received(len(texts)))
+        await client.nothing()
+        return texts
+
+    async def play(self, level: int, how: str, part: str) -> None:
+        """The store fails this way while somebody logs in and somebody writes."""
+        self.stop()
+        self.begin()
+        ann, away = await self.enter("ann", 2), await self.register("bob")
+        for number in range(3):
+            await ann.ask(say(away, str(number), cid=str(number)))
+        self.stop()
+        self.start()
+        ann, bob = await self.login(ann.id, 2), await self.connect()
+        getattr(self.faults, how)(part)
+        ann.send(say(away, "3", cid="3"))
+        bob.send(login(away, level))
+        self.time.settle()
+        ann.send(say(away, "4", cid="4"))
+        self.time.settle()
+        self.faults.recover()
+        self.assertEqual(await self.texts(bob, level, 5), ["0", "1", "2", "3", "4"])
+        answers = await ann.get_all(2)
+        self.assertEqual({(it["cid"], it["errno"]) for it in answers}, {("3", 0), ("4", 0)})
+        bob.cable.abort()
+        self.go(1)
+        self.assertEqual((await self.login(away, 2)).ack["backlog"], 0)
+
+    async def test_each_once_and_in_order(self) -> None:
+        for level, how, part in product(
+            (1, 2), ("hang", "delay"), ("page", "keep", "census", "forget")
+        ):
+            try:
+                await self.play(level, how, part)
+            except AssertionError as error:
+                raise AssertionError(f"{how} {part} at level {level}: {error}") from error
 
 
 class LockedSqliteTests(OverTcp):

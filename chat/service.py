@@ -147,7 +147,7 @@ class Server:
         await self._until(self._all_answered, deadline)
         for session in list(self.sessions):
             session.end()
-        await self._until(self._all_taken, deadline)
+        await self._until(self._all_gone, deadline)
         for loop in self._clocks:
             if loop.running:
                 loop.stop()
@@ -173,11 +173,13 @@ class Server:
             or any(sender.unanswered for sender in self.delivery.senders.values())
         )
 
-    def _all_taken(self) -> bool:
-        """Whether, on top of that, everybody has got what was written last."""
-        return self._all_answered() and not any(
-            session.outbox.pending for session in self.sessions
-        )
+    def _all_gone(self) -> bool:
+        """Whether, on top of that, every client has closed, or was cut off.
+
+        A process that ends with something unread resets the connection, and what was written to the
+        client last may be lost on its way.
+        """
+        return self._all_answered() and not self.sessions
 
     def _pause(self, seconds: float) -> Deferred[None]:
         paused: Deferred[None] = Deferred()

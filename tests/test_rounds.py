@@ -157,14 +157,15 @@ class CrowdTests(InMemory, TestCase):
 
     async def test_hints_are_left_out_where_much_is_on_its_way(self) -> None:
         self.patch(rounds, "SLICE", 2)
+        self.patch(rounds, "TOGETHER", 1)
         ids = await self.people(5)
         tea = await self.group(ids)
         ann, bob = await self.enter_all(ids[:2])
         room = await self.server.rooms.room(tea)
-        ann.send(*(speak(tea, "hi", cid=f"c{number}") for number in range(40)))
+        ann.send(*(speak(tea, "hi", cid=f"c{number}") for number in range(80)))
         self.server.rounds.tell(tea, room, b'{"hint":1}')
         self.time.settle()
-        lines = await bob.get_all(40)
+        lines = await bob.get_all(80)
         self.assertEqual({line["msgid"] for line in lines}, {9})
         self.server.rounds.tell(tea, room, b'{"hint":2}')
         self.assertEqual(await bob.get(), {"hint": 2})

@@ -381,8 +381,9 @@ class Session:
         """See :meth:`chat.delivery.Peer.still_there`."""
         if self.closed:
             return succeed(False)
-        if self.level == 1:
-            # It cannot be asked: the kernel's word counts.
+        if self.level == 1 or self._entering is not None:
+            # It cannot be asked: the kernel's word counts.  Whose login is under way is there, and
+            # its answer has to come first.
             return succeed(True)
         if not self.liveness.asked:
             self.answer(PING)

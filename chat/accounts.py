@@ -7,28 +7,19 @@ from typing import Any, Protocol
 
 from msgspec import UNSET
 
+from .credentials import Credentials, checked_password
 from .delivery import Delivery, Peer, sender_of
-from .errors import INVALID_LOGIN, ChatError, Code, NameTaken, StoreAway
-from .interfaces import Users
+from .errors import ChatError, Code, NameTaken, StoreAway
+from .interfaces import Clock, Store
+from .limits import Limits
 from .mailbox import Mailbox, busy
 from .messages import Login, LogOut, MsgId, Ping, Reg
 from .model import Account, Roster
 from .names import checked_name
 from .roster import Logins
 from .senders import Sender
+from .tokens import TokenLogins, digest_of
 from .wire import encode
-
-PASSWORD_BYTES = 1024
-
-
-class Passwords(Protocol):
-    """Hashing, off the reactor's thread; raises 107 when too much of it waits."""
-
-    def hash(self, password: str) -> Awaitable[str]:
-        """The encoded hash."""
-
-    def verify(self, encoded: str | None, password: str) -> Awaitable[bool]:
-        """Whether it fits; None stands for an unknown user, and costs the same."""
 
 
 class Me(Peer, Protocol):
@@ -36,6 +27,13 @@ class Me(Peer, Protocol):
 
     closed: bool
     address: str
+    """Where the client is, for the log."""
+    origin: str | None
+    """By what it is counted; see :func:`chat.doors.origin_of`."""
+    host: str
+    """Where it is, for its user."""
+    token_id: int
+    """The token by which it logged in or may the next time; 0: there is none."""
 
     def identify(self, sender: Sender, level: int, roster: Mapping[str, Any]) -> None:
         """The client is this user from now on; ``roster`` goes into the login's answer."""
@@ -53,38 +51,68 @@ class Me(Peer, Protocol):
         """Until every chat message before this request is answered."""
 
 
-def checked_password(password: str) -> str:
-    """A password within its bounds.
-
-    :raises ChatError: 100.
-    """
-    if not 1 <= len(password.encode()) <= PASSWORD_BYTES:
-        raise ChatError(Code.BAD_REQUEST, f"a password has 1 to {PASSWORD_BYTES} bytes")
-    return password
-
-
 class Accounts:
     """Who people are, and that they are who they say."""
 
     def __init__(
-        self, users: Users, passwords: Passwords, delivery: Delivery, logins: Logins
+        self,
+        store: Store,
+        credentials: Credentials,
+        tokens: TokenLogins,
+        delivery: Delivery,
+        logins: Logins,
+        limits: Limits,
+        registration: str,
+        clock: Clock,
     ) -> None:
-        self._users = users
-        self._logins = logins
-        self._passwords = passwords
+        self._users = store.users
+        self._invites = store.invites
+        self._credentials = credentials
+        self._tokens = tokens
         self._delivery = delivery
+        self._logins = logins
+        self._limits = limits
+        self._registration = registration
+        self._clock = clock
 
     async def register(self, me: Me, ask: Reg) -> None:
-        """Make an account."""
+        """Make an account, if whoever asks may."""
+        invite = self._invite(ask)
         name, key = checked_name(ask.name)
-        encoded = await self._passwords.hash(checked_password(ask.password))
+        password = checked_password(ask.password)
+        # A name that is taken costs no hashing, and none of the registrations from that address.
+        if await self._users.find(key) is not None:
+            raise _name_taken()
+        bucket = self._limits.registration(me.origin or "", self._clock.monotonic())
+        try:
+            encoded = await self._credentials.new_hash(password)
+        except BaseException:
+            if bucket is not None:
+                bucket.give_back()
+            raise
+        if invite is not None and not await self._invites.redeem(invite, self._clock.time()):
+            raise ChatError(Code.REFUSED, "the invitation is not valid")
         try:
             user_id = await self._users.register(name, key, encoded)
         except NameTaken:
-            raise ChatError(Code.REFUSED, "the name is taken") from None
-        except StoreAway:
-            raise busy() from None
+            raise _name_taken() from None
         me.answer(b'{"msgid":%d,"errno":0,"id":%d}' % (MsgId.REG_ACK, user_id))
+
+    def _invite(self, ask: Reg) -> bytes | None:
+        """What is kept of the invitation, where one is needed.
+
+        :raises ChatError: 1, 100.
+        """
+        if self._registration == "open":
+            return None
+        if self._registration == "closed":
+            raise ChatError(Code.REFUSED, "nobody can register here")
+        if ask.invite is UNSET:
+            raise ChatError(Code.REFUSED, "an invitation is needed")
+        invite: Any = ask.invite
+        if type(invite) is not str:
+            raise ChatError(Code.BAD_REQUEST, "invite is not valid")
+        return digest_of(invite)
 
     async def login(self, me: Me, ask: Login) -> None:
         """Log in, with what waits for the user in one step."""
@@ -95,7 +123,7 @@ class Accounts:
         if type(takeover) is not bool:
             raise ChatError(Code.BAD_REQUEST, "takeover is not valid")
         try:
-            account = await self._authenticate(ask)
+            account, token, token_id = await self._credentials.login(me, ask, level)
             # Both are looked up at the same time, and before anybody is taken over.
             self._delivery.mailbox(account.id)
             roster = await self._logins.read(account.id, level)
@@ -103,7 +131,7 @@ class Accounts:
                 return
             await self._delivery.claim(account.id, me, takeover)
             try:
-                await self._enter(me, account, level, roster)
+                await self._enter(me, account, level, roster, token, token_id)
             except BaseException:
                 self._delivery.release(account.id, me)
                 me.forget()
@@ -111,22 +139,18 @@ class Accounts:
         except StoreAway:
             raise busy() from None
 
-    async def _authenticate(self, ask: Login) -> Account:
-        if ask.password is UNSET:
-            raise ChatError(Code.BAD_REQUEST, "password is missing")
-        account = await self._users.account(ask.id)
-        encoded = None if account is None else account.password
-        fits = await self._passwords.verify(encoded, ask.password)
-        if account is None or not fits or account.disabled:
-            raise ChatError(Code.REFUSED, INVALID_LOGIN)
-        return account
-
-    async def _enter(self, me: Me, account: Account, level: int, roster: Roster) -> None:
+    async def _enter(
+        self, me: Me, account: Account, level: int, roster: Roster, token: str, token_id: int
+    ) -> None:
+        if level >= 2 and not token:
+            token, token_id = await self._tokens.issue(account.id, me.host)
         if me.closed:
             self._delivery.release(account.id, me)
             return
         sender = self._delivery.sender(account.id, account.name, account.last_stamp)
-        me.identify(sender, level, self._logins.fields(account, level, roster))
+        fields = self._logins.fields(account, level, roster)
+        me.identify(sender, level, {"token": token, **fields} if token else fields)
+        me.token_id = token_id
         await me.enter(self._delivery.mailbox(account.id))
         self._delivery.came(sender)
 
@@ -144,3 +168,7 @@ class Accounts:
             me.answer(b'{"msgid":14}')
         else:
             me.answer(b'{"msgid":14,"cid":%b}' % encode(ask.cid))
+
+
+def _name_taken() -> ChatError:
+    return ChatError(Code.REFUSED, "the name is taken")

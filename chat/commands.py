@@ -13,6 +13,7 @@ from .contacts import Contacts
 from .delivery import Delivery
 from .groups import Groups
 from .history import Past
+from .owners import Owners
 from .presence import Presence
 from .signals import Signals
 
@@ -44,6 +45,7 @@ def table(
     presence: Presence,
     signals: Signals,
     past: Past,
+    owners: Owners,
 ) -> Commands:
     """All commands; RECEIVED_MSG and PONG_MSG are the session's own."""
     return {
@@ -74,4 +76,8 @@ def table(
         m.Read: Command(signals.read, level=2),
         m.AskHistory: Command(past.history, level=2),
         m.ListConversations: Command(past.conversations, level=2),
+        m.ChangePassword: Command(owners.change_password, level=2),
+        m.ListTokens: Command(owners.tokens, level=2),
+        m.Revoke: Command(owners.revoke, level=2),
+        m.DeleteAccount: Command(owners.delete, level=2),
     }

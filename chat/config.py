@@ -22,11 +22,22 @@ BASICS = "Basics"
 CONNECTIONS = "Connections"
 CUSTODY = "Custody of messages"
 MAILBOXES = "Mailboxes (lifted by --no-limits)"
+LIMITS = "Limits (lifted by --no-limits)"
 STORE = "Store and history"
 PEOPLE = "Friends and groups"
 PROCESS = "Process"
 
-LIFTED = ("mailbox_messages", "mailbox_per_sender")
+LIFTED = (
+    "mailbox_messages",
+    "mailbox_per_sender",
+    "failed_logins",
+    "failed_logins_per_address",
+    "registrations",
+    "requests_burst",
+    "bad_lines",
+    "strangers_per_address",
+    "connections",
+)
 """The fields that ``--no-limits`` lifts."""
 
 
@@ -89,15 +100,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "What such a client is taken to speak until it shows: final (LOGINOUT is 3, as most"
         " published copies have it) or seed (REG is 3).")] = "final"
 
-    original_pace: Annotated[float, Meta(ge=0.0, le=1.0, description=
-        "How long after one message was acknowledged such a client gets the next one.",
-        extra={"group": CONNECTIONS, "unit": "SECONDS"})] = 0.005
-
     database: Annotated[str, _words(BASICS, "URL",
         "Where the data are: sqlite:PATH (a relative one is found from where twistd is started),"
         " mysql://USER:PASSWORD@HOST:PORT/NAME (?unix_socket=PATH), or memory: (gone at the end)."
         " A URL with a password belongs in the environment: everybody on the machine can read"
         " command lines.")] = "sqlite:chat.sqlite"
+
+    registration: Annotated[Literal["open", "closed", "invite"], _words(BASICS, "WHO",
+        "Who may register: open (everybody), closed (nobody), or invite (who has a code that an"
+        " operator has made).")] = "open"
 
     no_limits: Annotated[bool, _words(BASICS, "",
         "Lift the limits that hold strangers back; for benchmarks and trusted networks. What"
@@ -123,6 +134,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     takeover_seconds: Annotated[float, _seconds(CONNECTIONS, 60,
         "How long a level 2 client may take to show that it is alive when its user logs in a"
         " second time.")] = 2.0
+
+    original_pace: Annotated[float, Meta(ge=0.0, le=1.0, description=
+        "How long after one message was acknowledged such a client gets the next one.",
+        extra={"group": CONNECTIONS, "unit": "SECONDS"})] = 0.005
 
     window_messages: Annotated[int, _number(CUSTODY, 1, 100_000,
         "Messages in flight to one client, not acknowledged yet.")] = 256
@@ -164,6 +179,47 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     mailbox_per_sender: Annotated[int, _number(MAILBOXES, 1, UNLIMITED,
         "Of these, messages from one sender.")] = 1000
+
+    failed_logins: Annotated[int, _number(LIMITS, 1, UNLIMITED,
+        "Wrong passwords for one account from one address; beyond it they are not looked at (errno"
+        " 107). A right one forgives them.")] = 5
+
+    failed_login_seconds: Annotated[float, _seconds(LIMITS, 86_400,
+        "After which there may be one more of them.")] = 6.0
+
+    failed_logins_per_address: Annotated[int, _number(LIMITS, 1, UNLIMITED,
+        "Wrong passwords from one address, for whatever accounts; beyond it no passwords are taken"
+        " from there (errno 107), only tokens.")] = 20
+
+    blocked_seconds: Annotated[float, _seconds(LIMITS, 31 * 86_400,
+        "For how long.")] = 3600.0
+
+    registrations: Annotated[int, _number(LIMITS, 1, UNLIMITED,
+        "Accounts that may be made from one address at once (errno 107).")] = 5
+
+    registration_seconds: Annotated[float, _seconds(LIMITS, 86_400,
+        "After which there may be one more.")] = 60.0
+
+    requests_burst: Annotated[int, _number(LIMITS, 1, UNLIMITED,
+        "Requests of one user, messages among them, that are worked off as they come; then they"
+        " wait their turn.")] = 200
+
+    requests_per_second: Annotated[float, Meta(ge=0.01, le=1_000_000, description=
+        "How many are, from then on.", extra={"group": LIMITS, "unit": "NUMBER"})] = 20.0
+
+    bad_lines: Annotated[int, _number(LIMITS, 1, UNLIMITED,
+        "Lines of one connection that are no requests; beyond it the connection is closed (errno"
+        " 107).")] = 100
+
+    bad_line_seconds: Annotated[float, _seconds(LIMITS, 3600,
+        "After which one of them is forgotten.")] = 1.0
+
+    strangers_per_address: Annotated[int, _number(LIMITS, 1, UNLIMITED,
+        "Connections from one address on which nobody has logged in yet, those of the page among"
+        " them; what comes beyond is told and closed (errno 107).")] = 100
+
+    connections: Annotated[int, _number(LIMITS, 1, UNLIMITED,
+        "Connections in all; the same.")] = 10_000
 
     store_patience_seconds: Annotated[float, _seconds(STORE, 300,
         "How long the store may not answer before requests are refused (errno 108).")] = 5.0

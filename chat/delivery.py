@@ -249,6 +249,17 @@ class Delivery:
             for listener in self.presence:
                 listener(user_id, peer.sender.name, False)
 
+    def forget(self, user_id: int) -> None:
+        """There is no such user any more: the connection is nobody's, and what was on its way has
+        no recipient."""
+        peer = self.online.get(user_id)
+        mailbox = self.mailboxes.pop(user_id, None)
+        if mailbox is not None:
+            mailbox.end()
+        if peer is not None:
+            self.release(user_id, peer)
+        self.senders.pop(user_id, None)
+
     # Time
 
     def tick(self, now: float) -> None:

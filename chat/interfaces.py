@@ -248,8 +248,8 @@ class Tokens(Protocol):
 
     def issue(
         self, user_id: int, digest: bytes, now: float, expires: float, address: str
-    ) -> Awaitable[None]:
-        """Keep a token's SHA-256; a user's oldest beyond 20 are dropped."""
+    ) -> Awaitable[int]:
+        """Keep a token's SHA-256; its id.  A user's oldest beyond 20 are dropped."""
 
     def account(
         self, user_id: int, digest: bytes, now: float

@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet import tcp
 from twisted.internet.interfaces import IDelayedCall
 
+from .doors import origin_of
 from .outbox import Outbox
 from .session import Server
 
@@ -47,11 +48,27 @@ def set_keepalive(transport: Any) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def describe_peer(transport: Any) -> str:
-    """The client's address, for the log."""
+def peer_of(transport: Any, *, told: bool) -> tuple[str, str | None]:
+    """The client's address for the log, and by what it is counted; None: not known yet, as a proxy
+    says whose connection it is with the first bytes.
+
+    :param told: whether bytes of the client's have come.
+    """
     peer = transport.getPeer()
     host, port = getattr(peer, "host", None), getattr(peer, "port", None)
-    return f"{host}:{port}" if host is not None else type(peer).__name__
+    text = f"{host}:{port}" if host is not None else type(peer).__name__
+    if not told and _is_proxied(transport) and peer == innermost(transport).getPeer():
+        return text, None
+    return text, origin_of(host)
+
+
+def _is_proxied(transport: Any) -> bool:
+    while transport is not None:
+        # The wrapper's class has no public name.
+        if type(transport).__module__.startswith("twisted.protocols.haproxy"):
+            return True
+        transport = getattr(transport, "transport", None)
+    return False
 
 
 class Link:
@@ -70,6 +87,10 @@ class Link:
     reading = True
     """False when the client has shut its writing side."""
     _shut = False
+
+    def peer(self, told: bool) -> tuple[str, str | None]:
+        """See :func:`peer_of`."""
+        return peer_of(self.transport, told=told)
 
     def _go_on(self) -> None:
         """Work off what was read before the pause."""

@@ -545,6 +545,17 @@ class Mailbox:
         held = [copy for copy in self._window.take_apart() if copy.row is Row.NONE]
         self._keep(held + unpushed)
 
+    def end(self) -> None:
+        """There is no such user any more, and nothing of the user's in the store."""
+        self.receiver = None
+        self.phase = Phase.AWAY
+        self.known = False
+        self._login += 1
+        nobody = ChatError(Code.NO_SUCH_USER)
+        for copy in [*self._window.clear(), *self._take_waiting()]:
+            if copy.row is not Row.WRITING:
+                copy.refuse(nobody)
+
     # Time passes
 
     def tick(self, now: float) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from twisted.internet.interfaces import IAddress, IDelayedCall
 
 from .copies import Copy
-from .link import describe_peer, innermost, set_keepalive
+from .link import innermost, set_keepalive
 from .numberings import Numbering, Translate, answer_for, login_ack, request_from
 from .outbox import Outbox, Turn
 from .senders import Sender
@@ -140,8 +140,8 @@ class OriginalProtocol(ChatProtocol):
         self.outbox = PacedOutbox(
             self._turn, self.transport, self.server.call_later, self.factory.pace, self._answer
         )
-        address = describe_peer(self.transport)
-        self.session = Session(self.server, self, self.outbox, address, self._login_ack)
+        self.session = Session(self.server, self, self.outbox, self._login_ack)
+        self.session.open()
 
     def receive_all(self, lines: Sequence[bytes]) -> int:
         """None: each has to be translated."""

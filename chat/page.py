@@ -17,11 +17,15 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
 from twisted.web.http import CACHED, HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from twisted.web.websocket import WebSocketResource
 
+from .doors import Place
+from .errors import ChatError
+from .link import peer_of
 from .outbox import Turn
 from .session import Server
 from .websocket import ChatSockets
@@ -166,11 +170,53 @@ class PageRequest(Request):
 
 
 class PageChannel(HTTPChannel):
-    """A connection that has to have asked for something within the time-out."""
+    """A connection that has to have asked for something within the time-out, and has its place
+    among all others."""
+
+    site: PageSite
+    place: Place | None = None
+    _located = False
+
+    def connectionMade(self) -> None:
+        """A browser is here: let it in, or tell it why not."""
+        super().connectionMade()
+        try:
+            self.place = self.site.server.limits.doors.enter()
+            self._locate(told=False)
+        except ChatError as error:
+            self._turn_away(error)
 
     def dataReceived(self, data: bytes) -> None:
         """The stock method lets every byte start the time-out anew."""
+        if not self._located:
+            try:
+                self._locate(told=True)
+            except ChatError as error:
+                self._turn_away(error)
+                return
         LineReceiver.dataReceived(self, data)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """It has gone."""
+        if self.place is not None:
+            self.place.leave()
+        super().connectionLost(reason)
+
+    def _locate(self, *, told: bool) -> None:
+        _, origin = peer_of(self.transport, told=told)
+        if origin is not None and self.place is not None:
+            self._located = True
+            self.place.locate(origin)
+
+    def _turn_away(self, error: ChatError) -> None:
+        text = error.text.encode() + b"\n"
+        transport: Any = self.transport
+        transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nretry-after: %d\r\nconnection: close\r\n"
+            b"content-type: text/plain\r\ncontent-length: %d\r\n\r\n%b"
+            % (max(1, round(error.retry_after or 1)), len(text), text)
+        )
+        self.loseConnection()
 
 
 class PageSite(Site):
@@ -178,6 +224,8 @@ class PageSite(Site):
 
     noisy = False
     protocol: Any = PageChannel
+    server: Server
+    """Of the chat, whose connections these are too."""
 
     def log(self, request: Any) -> None:
         """Pages that are read are not worth a line."""
@@ -190,8 +238,10 @@ def page_site(server: Server, turn: Turn, origins: Sequence[str]) -> Any:
     """
     sockets = WebSocketResource(ChatSockets(server, turn))
     pages = read_pages(files("chat") / "web")
-    return PageSite(
+    site = PageSite(
         Root(pages, sockets, origins),
         requestFactory=PageRequest,
         timeout=server.settings.login_seconds,
     )
+    site.server = server
+    return site

@@ -68,6 +68,15 @@ class Presence:
                 self._going.pop(user_id, None)
                 self._going[user_id] = (self._clock.monotonic() + GONE_SECONDS, name)
 
+    def gone(self, user_id: int, name: str, watchers: list[int]) -> None:
+        """There is no such user any more; ``watchers`` were its friends."""
+        self._watching.discard(user_id)
+        self._going.pop(user_id, None)
+        self._untold.pop(user_id, None)
+        if user_id in self._shown:
+            self._shown.discard(user_id)
+            self._push(user_id, name, False, watchers)
+
     def tick(self, now: float) -> None:
         """Call it a few times a second."""
         for user_id, (when, name) in list(self._going.items()):

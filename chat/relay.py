@@ -36,15 +36,16 @@ class Relay:
         self._run_size = run_size
         """Messages, at most, that are taken together."""
 
-    def pass_on(self, me: Peer, lines: Sequence[bytes], at: int) -> int:
-        """Send the messages from ``at`` on that can go this way; the index of the next line.
+    def pass_on(self, me: Peer, lines: Sequence[bytes], at: int, end: int) -> int:
+        """Send the messages from ``at`` to ``end`` that can go this way; the index of the next
+        line.
 
         The lines must be UTF-8.
         """
         sender = me.sender
         if sender is None or sender.gates:
             return at
-        limit = min(len(lines), at + self._unanswered - sender.unanswered)
+        limit = min(end, at + self._unanswered - sender.unanswered)
         if me.level == 1 and not self._delivery.said:
             at, stopped = self._pass_runs(me, lines, at, limit)
             if stopped:

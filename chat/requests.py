@@ -16,8 +16,9 @@ QUEUED_BYTES = 256 << 10
 BUSY = 1
 UNANSWERED = 2
 CLOGGED = 4
+RATE = 8
 """Why requests wait: one is being worked off; too many messages are unanswered; the client does not
-take its answers."""
+take its answers; they come too fast."""
 
 
 class Tap(Protocol):

@@ -22,14 +22,17 @@ from .accounts import Accounts
 from .commands import table
 from .config import Settings
 from .contacts import Contacts
+from .credentials import Credentials
 from .delivery import Delivery
 from .errors import BadStart
 from .groups import Groups
 from .history import Past
 from .interfaces import Store
+from .limits import Limits
 from .numberings import Numbering
 from .original import OriginalFactory
 from .outbox import Turn
+from .owners import Owners
 from .page import page_site
 from .passwords import Passwords
 from .ports import Ports
@@ -45,6 +48,7 @@ from .signals import Signals
 from .states import States
 from .storage import open_store
 from .tcp import ChatFactory
+from .tokens import TokenLogins
 
 TICK_SECONDS = 0.25
 SWEEP_SECONDS = 1.0
@@ -79,6 +83,7 @@ class Server:
         self.sessions: set[Session] = set()
         self.monotonic: Callable[[], float] = reactor.seconds
         clock = ReactorClock(reactor)
+        self.limits = Limits(settings)
         self.turn = Turn(self.call_later)
         self.shelf = StoreShelf(store.offline, settings, clock, self.spawn, self.call_later)
         self.delivery = Delivery(settings, self.shelf, clock)
@@ -96,15 +101,21 @@ class Server:
             self.call_later,
         )  # fmt: skip
         logins = Logins(store.rosters, self.delivery, settings)
+        tokens = TokenLogins(store.tokens, clock, self.spawn)
+        credentials = Credentials(store.users, self.passwords, tokens, self.limits, clock)
         self.commands = table(
-            Accounts(store.users, self.passwords, self.delivery, logins),
+            Accounts(
+                store, credentials, tokens, self.delivery, logins, self.limits,
+                settings.registration, clock,
+            ),
             self.delivery,
             Contacts(store.users, store.friends, self.delivery, self.presence, settings, clock),
             Groups(store.groups, store.users, self.delivery, self.rooms, self.rounds, settings),
             self.presence,
             Signals(self.delivery, self.rooms, self.rounds),
             Past(store.history, self.rooms, settings),
-        )
+            Owners(store, credentials, tokens, self.delivery, self.presence, self.rooms),
+        )  # fmt: skip
         self._clocks = [LoopingCall(self._tick), LoopingCall(self._sweep)]
         for loop in self._clocks:
             loop.clock = reactor

@@ -18,15 +18,18 @@ from .commands import Commands
 from .config import Settings
 from .copies import Copy
 from .delivery import Delivery
+from .doors import Place
 from .errors import ChatError, Code, StoreAway
+from .limits import Limits
 from .liveness import Liveness
 from .mailbox import Mailbox, busy
 from .messages import MsgId, Pong, Received, Request
 from .outbox import Outbox
 from .receipts import Nameless
 from .relay import Relay
-from .requests import BUSY, CLOGGED, UNANSWERED, Requests, Tap
+from .requests import BUSY, CLOGGED, RATE, UNANSWERED, Requests, Tap
 from .senders import Sender
+from .throttle import Bucket
 from .welcome import Level1Ack, level_1_ack, level_2_ack
 from .wire import MSGIDS, BadLine, answer, parse, refusal
 
@@ -41,6 +44,10 @@ ENDING_SECONDS = 10.0
 
 class Transport(Tap, Protocol):
     """What a session asks of the connection below it."""
+
+    def peer(self, told: bool) -> tuple[str, str | None]:
+        """Where the client is, for the log, and by what it is counted; None: not known yet.
+        ``told``: whether bytes of the client's have come."""
 
     def close(self) -> None:
         """Write what is queued, shut the writing side, then throw away what still comes until the
@@ -57,6 +64,7 @@ class Server(Protocol):
     commands: Commands
     delivery: Delivery
     relay: Relay
+    limits: Limits
     sessions: set[Session]
 
     def monotonic(self) -> float:
@@ -75,9 +83,9 @@ class Session:
     log = Logger()
 
     __slots__ = (
-        "_deaf", "_ending_at", "_entering", "_level_1_ack", "_mailbox", "_roster", "address",
-        "closed", "level", "line", "liveness", "nameless", "now", "outbox", "requests", "sender",
-        "server", "transport",
+        "_bad_lines", "_deaf", "_ending_at", "_entering", "_level_1_ack", "_mailbox", "_roster",
+        "address", "closed", "level", "line", "liveness", "nameless", "now", "origin", "outbox",
+        "pace", "place", "requests", "sender", "server", "token_id", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -85,13 +93,17 @@ class Session:
         server: Server,
         transport: Transport,
         outbox: Outbox,
-        address: str,
         level_1_ack: Level1Ack = level_1_ack,
     ) -> None:
         self.server = server
         self.transport = transport
         self.outbox = outbox
-        self.address = address
+        self.address, self.origin = transport.peer(False)
+        """Where the client is, for the log; and by what it is counted, None: not known yet."""
+        self.place: Place | None = None
+        """Its place among the connections; None: it was turned away."""
+        self.token_id = 0
+        """The token by which the client logs in, or may the next time; 0: it has none."""
         self.sender: Sender | None = None
         self.nameless: Nameless
         self.level = 1
@@ -99,6 +111,9 @@ class Session:
         """The line of the request that is being worked off."""
         self.closed = False
         self.now = server.monotonic()
+        self.pace = server.limits.strangers_pace(self.now)
+        """How fast requests are worked off; None: as they come."""
+        self._bad_lines: Bucket | None = None
         self.liveness = Liveness(self.now)
         self.requests = Requests(transport, self._perform)
         self._mailbox: Mailbox | None = None
@@ -111,12 +126,53 @@ class Session:
         outbox.on_taken = self._taken
         server.sessions.add(self)
 
+    def open(self, place: Place | None = None) -> None:
+        """The client is here: let it in, or tell it why not and close.
+
+        :param place: one that the connection has already.
+        """
+        try:
+            if place is None:
+                place = self.server.limits.doors.enter()
+                self.place = place
+                if self.origin is not None:
+                    place.locate(self.origin)
+            self.place = place
+        except ChatError as error:
+            self._turn_away(error)
+
+    @property
+    def host(self) -> str:
+        """See :attr:`chat.accounts.Me.host`."""
+        return self.address.rpartition(":")[0]
+
+    def _locate(self, told: bool) -> None:
+        """A proxy stands between: find out who the client is."""
+        self.address, self.origin = self.transport.peer(told)
+        if self.origin is not None and self.place is not None:
+            try:
+                self.place.locate(self.origin)
+            except ChatError as error:
+                self._turn_away(error)
+
+    def _turn_away(self, error: ChatError) -> None:
+        limits = self.server.limits
+        if limits.log_lines.take(self.server.monotonic()) == 0:
+            self.log.warn(
+                "{address}: turned away, {text}; {count} so far",
+                address=self.address, text=error.text, count=limits.doors.turned_away,
+            )  # fmt: skip
+        self.answer(refusal(MsgId.ACK, error, ack=0))
+        self.end()
+
     # Lines come in
 
     def heard(self) -> None:
         """Something was read: called once a read, before its lines."""
         self.now = now = self.server.monotonic()
         self.liveness.heard(now)
+        if self.origin is None:
+            self._locate(True)
         outbox = self.outbox
         if outbox.queued - outbox.taken > PENDING_ANSWERS:
             self.requests.hold(CLOGGED)
@@ -131,10 +187,16 @@ class Session:
         while at < end and not requests.paused and not self.closed and not self._deaf:
             if self.sender is not None and not requests.holds and requests.queue is None:
                 before = at
-                at = relay.pass_on(self, lines, at)
+                pace = self.pace
+                if pace is None:
+                    at = relay.pass_on(self, lines, at, end)
+                else:
+                    at = relay.pass_on(self, lines, at, min(end, at + int(pace.refill(self.now))))
                 if at > before:
                     if self.sender.unanswered:
                         self._hold_for_answers(self.sender)
+                    if pace is not None:
+                        self._count(pace, at - before)
                     continue
             if lines[at]:
                 self.receive(lines[at])
@@ -179,9 +241,13 @@ class Session:
 
     def _perform(self, request: Request | BadLine, line: bytes) -> None:
         if isinstance(request, BadLine):
-            self._refuse(request, request.ack, request.cid)
+            self._refuse_bad(request, request.ack, request.cid)
             return
         server = self.server
+        pace = self.pace
+        if pace is not None:
+            pace.refill(server.monotonic())
+            self._count(pace, 1)
         command = server.commands.get(type(request))
         sender = self.sender
         try:
@@ -193,6 +259,9 @@ class Session:
                 raise ChatError(Code.UNKNOWN_MSGID, "log in with proto 2 for this")
             self.line = line
             result = command.rule(self, request)
+        except BadLine as bad:
+            self._refuse_bad(bad, MSGIDS[type(request)], request.cid or None)
+            return
         except ChatError as error:
             self._refuse(error, MSGIDS[type(request)], request.cid or None)
             return
@@ -223,6 +292,26 @@ class Session:
             if fields is not None:
                 self._answer(request, fields, level)
         self._soon(lambda: self._release(BUSY))
+
+    def _count(self, pace: Bucket, requests: int) -> None:
+        """So many were worked off; if that is all for now, what follows waits."""
+        wait = pace.spend(requests)
+        if wait:
+            self.requests.hold(RATE)
+            self.server.call_later(wait, lambda: self._release(RATE))
+
+    def _refuse_bad(self, bad: BadLine, ack: int, cid: str | None) -> None:
+        """A line was no request: one now and then may happen, many are not waited for."""
+        now = self.server.monotonic()
+        if self._bad_lines is None:
+            self._bad_lines = self.server.limits.bad_lines(now)
+        wait = self._bad_lines.take(now)
+        if not wait:
+            self._refuse(bad, ack, cid)
+        else:
+            text = "too many lines that are no requests"
+            error = ChatError(Code.TOO_FAST, text, fatal=True, retry_after=max(0.1, round(wait, 1)))
+            self._refuse(error, ack, cid)
 
     def _soon(self, call: Callable[[], object]) -> None:
         """Go on when whoever has brought the news is done: what comes next may need the same
@@ -321,6 +410,9 @@ class Session:
         self.nameless = Nameless(sender, self, MsgId.ONE_CHAT)
         self._roster = roster
         self._entering = Deferred()
+        if self.place is not None:
+            self.place.known()
+        self.pace = self.server.limits.pace(sender.id, self.server.monotonic())
 
     async def enter(self, mailbox: Mailbox) -> None:
         """See :meth:`chat.accounts.Me.enter`."""
@@ -365,6 +457,9 @@ class Session:
         self.sender = None
         self.level = 1
         self._mailbox = None
+        self.token_id = 0
+        if self.place is not None:
+            self.place.stranger_again()
         self.liveness.opened_at = self.server.monotonic()
 
     def answered(self) -> Awaitable[None]:
@@ -439,6 +534,8 @@ class Session:
         """The connection is gone."""
         self._leave()
         self.outbox.close()
+        if self.place is not None:
+            self.place.leave()
         self.server.sessions.discard(self)
 
     def _leave(self) -> None:
@@ -467,6 +564,8 @@ class Session:
         """Called about once a second: silence and stalls have their bounds."""
         if self.closed:
             return
+        if self.origin is None:
+            self._locate(False)
         settings = self.server.settings
         outbox = self.outbox
         if outbox.pending == 0:
@@ -476,15 +575,19 @@ class Session:
         elif now - outbox.progress_at >= settings.stall_seconds:
             self._abort("takes nothing of what is written to it")
             return
-        if self._ending_at is not None and now - self._ending_at >= ENDING_SECONDS:
+        requests = self.requests
+        if self._ending_at is not None and requests.holds & RATE:
+            # It is us whom it waits for, and not for more than the queue holds.
+            self._ending_at = now
+        elif self._ending_at is not None and now - self._ending_at >= ENDING_SECONDS:
             self._abort("has shut its writing side")
-        elif self.requests.paused:
-            self.liveness.excuse(now)
-        elif self.sender is None:
-            waited = now - self.liveness.opened_at
-            if not self.requests.holds and waited >= settings.login_seconds:
+        elif self.sender is None and requests.holds in (0, RATE):
+            # Whoever asks for other things faster than they are answered has not logged in either.
+            if now - self.liveness.opened_at >= settings.login_seconds:
                 text = f"no login within {settings.login_seconds:g} s"
                 self._refuse(ChatError(Code.LOGIN_FIRST, text, fatal=True), 0, None)
+        elif requests.paused:
+            self.liveness.excuse(now)
         elif self.level == 2 and self.liveness.is_silent(now, settings.ping_seconds):
             if self.liveness.ping():
                 self.answer(PING)

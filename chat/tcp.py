@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from .commands import Commands
 from .delivery import Peer
-from .link import Link, describe_peer, set_keepalive
+from .link import Link, set_keepalive
 from .outbox import Turn, outbox_for
 from .session import Server, Session
 from .wire import is_utf8
@@ -47,7 +47,8 @@ class ChatProtocol(Link, LineReceiver):
         """A client is here."""
         set_keepalive(self.transport)
         self.outbox = outbox_for(self._turn, self.transport)
-        self.session = Session(self.server, self, self.outbox, describe_peer(self.transport))
+        self.session = Session(self.server, self, self.outbox)
+        self.session.open()
 
     # In
 

@@ -16,7 +16,7 @@ from twisted.web.server import Request
 from twisted.web.websocket import WebSocketTransport
 
 from .frames import NOT_ACCEPTED, TOO_BIG, FrameRefused, Frames, text_head
-from .link import Link, describe_peer, set_keepalive
+from .link import Link, set_keepalive
 from .outbox import Outbox, SocketOutbox, TransportOutbox, Turn, outbox_for
 from .session import Server, Session
 
@@ -144,8 +144,9 @@ class ChatSocket(Link):
         self._library = channel.dataReceived
         self._wire.transport = Below(self)
         channel.dataReceived = self.dataReceived
-        self.session = Session(self.server, self, self.outbox, describe_peer(transport))
+        self.session = Session(self.server, self, self.outbox)
         self._watching = self.server.call_later(self.server.settings.ping_seconds, self._watch)
+        self.session.open(channel.place)
 
     def textMessageReceived(self, message: str) -> None:
         """A message came in fragments."""

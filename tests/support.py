@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import TestCase
 
 from chat import states
-from chat.config import Settings
+from chat.config import UNLIMITED, Settings
 from chat.errors import ALREADY_ONLINE
 from chat.interfaces import Store
 from chat.passwords import Passwords
@@ -39,6 +39,15 @@ T = TypeVar("T")
 PASSWORD = "correct horse"
 TIME = r"\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\Z"
 """A time as the server writes it."""
+
+UNHURRIED = dict.fromkeys(
+    (
+        "failed_logins", "failed_logins_per_address", "registrations", "requests_burst",
+        "bad_lines", "strangers_per_address", "connections",
+    ),
+    UNLIMITED,
+)  # fmt: skip
+"""Settings without the limits that hold strangers back, which all come from one address here."""
 
 CHEAP = {"memory_kib": 8, "passes": 1}
 
@@ -176,7 +185,7 @@ class InMemory(ServerCase):
     def start(self) -> None:
         """Serve what is in the store."""
         self.passwords = PasswordsInMemory()
-        self.server = Server(Settings(**self.bounds), self.store, self.time, self.passwords)
+        self.server = Server(settings(self.bounds), self.store, self.time, self.passwords)
         self.factory = ChatFactory(self.server, self.server.turn)
         self.server.start()
 
@@ -212,7 +221,7 @@ class OverTcp(ServerCase):
         passwords = Passwords(reactor.callFromThread, threads=2, queue=100, **CHEAP)
         store = self.make_store()
         await store.open()
-        self.server = Server(Settings(**self.bounds), store, reactor, passwords)
+        self.server = Server(settings(self.bounds), store, reactor, passwords)
         self.factory = ChatFactory(self.server, self.server.turn)
         self.server.start()
         self.listening: Any = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
@@ -236,6 +245,11 @@ class OverTcp(ServerCase):
         client = await TcpCable.connect(self.port)
         self.clients.append(client)
         return client
+
+
+def settings(bounds: Mapping[str, Any]) -> Settings:
+    """These bounds, and none for strangers that are not among them."""
+    return Settings(**{**UNHURRIED, **bounds})
 
 
 def login(user_id: int, level: int = 1, **fields: Any) -> dict[str, Any]:

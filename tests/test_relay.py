@@ -35,7 +35,7 @@ TIME = "2026-11-24 12:00:00"
 class NoLane(Relay):
     """Everything goes the ordinary way."""
 
-    def pass_on(self, me: Peer, lines: Sequence[bytes], at: int) -> int:
+    def pass_on(self, me: Peer, lines: Sequence[bytes], at: int, end: int) -> int:
         return at
 
 

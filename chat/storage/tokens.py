@@ -26,12 +26,12 @@ class SqlTokens:
 
     def issue(
         self, user_id: int, digest: bytes, now: float, expires: float, address: str
-    ) -> Deferred[None]:
-        def work(statements: Statements) -> None:
+    ) -> Deferred[int]:
+        def work(statements: Statements) -> int:
             statements.delete_oldest("token", "expires", micros(now), EXPIRED_A_TIME)
             # An attempt before this one may have come through.
             statements.change("DELETE FROM token WHERE digest = ?", (digest,))
-            statements.change(
+            token_id = statements.insert(
                 "INSERT INTO token (userid, digest, created, used, expires, address)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (user_id, digest, micros(now), micros(now), micros(expires), address),
@@ -43,6 +43,7 @@ class SqlTokens:
             )
             if beyond:
                 statements.delete_keys("token", ("id",), beyond)
+            return token_id
 
         return self._database.write("issue token", work, again=True)
 

@@ -22,7 +22,7 @@ class MemoryTokens:
         self._ids = Ids()
 
     @answered
-    def issue(self, user_id: int, digest: bytes, now: float, expires: float, address: str) -> None:
+    def issue(self, user_id: int, digest: bytes, now: float, expires: float, address: str) -> int:
         tokens = self._tables.tokens
         for old in [old for old, row in tokens.items() if row.token.expires < _rounded(now)]:
             del tokens[old]
@@ -32,6 +32,7 @@ class MemoryTokens:
         for old, row in list(tokens.items()):
             if row.user_id == user_id and row.token.id not in kept:
                 del tokens[old]
+        return token.id
 
     @answered
     def account(self, user_id: int, digest: bytes, now: float) -> tuple[Account, Token] | None:

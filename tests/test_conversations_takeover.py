@@ -175,6 +175,17 @@ class MemoryTakingOverTests(TakingOver, InMemory):
         self.go(3)
         await self.login(older.id)
 
+    async def test_one_whose_login_is_under_way_is_there(self) -> None:
+        """Nothing comes before the answer to its login, a ping neither."""
+        user_id = await self.register("ann")
+        self.faults.hang("census")
+        first, second = await self.connect(), await self.connect()
+        first.send(login(user_id, 2))
+        self.assert_in_use(await second.ask(login(user_id, 2)))
+        self.faults.recover()
+        self.assertEqual((await first.get())["errno"], 0)
+        await first.nothing()
+
     async def test_level_1_is_not_asked(self) -> None:
         older = await self.enter("ann")
         newer = await self.connect()

@@ -216,6 +216,15 @@ class Client(Requests, Service):
 
         return super().change_password(password, newpassword).addCallback(remember)
 
+    def delete_account(self, password: str) -> Deferred[dict[str, int]]:
+        """As :meth:`Requests.delete_account`; with the account gone, the client stops."""
+
+        def stop(deleted: dict[str, int]) -> dict[str, int]:
+            self.stopService()
+            return deleted
+
+        return super().delete_account(password).addCallback(stop)
+
     def when_online(self) -> Deferred[Welcome]:
         """Fires when logged in, at once if that is so; fails when the client stops before."""
         if self.state is State.ONLINE and self.welcome is not None:

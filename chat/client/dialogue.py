@@ -41,7 +41,7 @@ from .events import (
 )
 from .incoming import Ack, LoginAck, PingLine, PongLine, RegAck, Unknown
 from .receiving import Inbox, Key, OutOfStep
-from .results import AnyMessage, DirectMessage, GroupMessage, Notice, Sent, Welcome
+from .results import AnyMessage, DirectMessage, GroupMessage, Notice, Welcome
 from .sending import DEFAULT_WAIT, Outbox, Unsent
 
 MAX_CID = 64
@@ -290,7 +290,7 @@ class Dialogue:
         if ack.errno == Code.LOGIN_FIRST:
             raise BadAnswer("the server has forgotten the login")
         if ack.ack in (MsgId.ONE_CHAT, MsgId.GROUP_CHAT) and ack.cid in self.outbox:
-            return self._read_answer(ack, now)
+            return self._read_answer(ack, line, now)
         if ack.cid in self._asked:
             del self._asked[ack.cid]
             result = line if ack.errno == Code.DONE else incoming.refused(ack, Refused)
@@ -304,14 +304,12 @@ class Dialogue:
             self.retry_at = now + (ack.retry_after or DEFAULT_WAIT)
         return []
 
-    def _read_answer(self, ack: Ack, now: float) -> list[Event]:
+    def _read_answer(self, ack: Ack, line: bytes, now: float) -> list[Event]:
+        result = incoming.sent(line) if ack.errno == Code.DONE else incoming.refused(ack, Refused)
         unsent = self.outbox.unsent(ack.cid)
         if unsent is None or not self.outbox.answered(ack.cid, ack.errno, ack.retry_after, now):
             return []
-        if ack.errno == Code.DONE:
-            sent = Sent(cid=ack.cid, state=ack.state, members=ack.members, refused=ack.refused)
-            return [Answered(unsent, sent)]
-        return [Answered(unsent, incoming.refused(ack, Refused))]
+        return [Answered(unsent, result)]
 
     def _give_up_longest(self, error: Refused) -> list[Event]:
         """Some line of ours is too long for this server, which closes and does not say which:

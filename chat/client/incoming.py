@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import Code
 from .errors import BadAnswer, Refused, known_code
-from .results import AnyHint, AnyMessage, Friend, Group, Record
+from .results import AnyHint, AnyMessage, Friend, Group, Record, Sent
 
 
 class _Line(Record, tag_field="msgid", frozen=True):
@@ -43,16 +43,14 @@ class RegAck(_Line, tag=4, frozen=True):
 
 
 class Ack(_Line, tag=11, frozen=True):
-    """The answer to any other request; what more it holds is decoded by who asked."""
+    """The answer to any other request.  What more it holds depends on the request: other fields
+    of the same name are none of this one's business, and are decoded by who asked."""
 
     errno: int
     ack: int
     errmsg: str = ""
     retry_after: float = 0.0
     cid: str = ""
-    state: str = ""
-    members: int = 0
-    refused: int = 0
 
 
 class PingLine(_Line, tag=13, frozen=True):
@@ -77,6 +75,7 @@ AnyRefused = TypeVar("AnyRefused", bound=Refused)
 Incoming = LoginAck | RegAck | Ack | PingLine | PongLine | AnyMessage | AnyHint
 
 _decode: Callable[[bytes], Incoming] = msgspec.json.Decoder(Incoming).decode
+_decode_sent: Callable[[bytes], Sent] = msgspec.json.Decoder(Sent).decode
 _decode_unknown = msgspec.json.Decoder(Unknown).decode
 
 
@@ -96,6 +95,17 @@ def parse(line: bytes) -> Incoming | Unknown:
         if unknown.msgid in (2, 4, 11):
             raise BadAnswer(f"an answer that cannot be read: {cause}") from cause
         return unknown
+
+
+def sent(line: bytes) -> Sent:
+    """What the answer to a chat message says.
+
+    :raises BadAnswer: it says nothing of the kind.
+    """
+    try:
+        return _decode_sent(line)
+    except msgspec.MsgspecError as cause:
+        raise BadAnswer(f"an answer that cannot be read: {cause}") from cause
 
 
 def refused(answer: LoginAck | RegAck | Ack, kind: type[AnyRefused]) -> AnyRefused:

@@ -272,11 +272,7 @@ class Requests:
         async def pages() -> list[Any]:
             found: list[Any] = []
             while True:
-                after = 0
-                if found:
-                    last = found[-1]
-                    after = last.groupid if isinstance(last, Group) else last.id
-                page = await self.ask(request(after), _Page)
+                page = await self.ask(request(found[-1].id if found else 0), _Page)
                 entries = getattr(page, field)
                 found += entries
                 if not page.more or not entries:

@@ -96,7 +96,7 @@ class FriendRequest(User, frozen=True):
 class Group(Record, frozen=True):
     """A group that one is in; ``role`` is ``creator`` or ``normal``, ``members`` their number."""
 
-    groupid: int
+    id: int
     groupname: str
     groupdesc: str = ""
     role: str = "normal"

@@ -25,8 +25,10 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chat.client import Client, register
 from chat.tcp import ChatFactory
 from tests.cables import MemoryTransport, Time
+from tests.support import PASSWORD, InMemory
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -112,6 +114,43 @@ class Wire:
     def _lost(self) -> None:
         self._connected = False
         self._protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class LiveCase(InMemory):
+    """Clients of the real server in memory; their time is the server's."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.clients: list[Client] = []
+        self.endpoints: dict[int, MemoryEndpoint] = {}
+
+    def stop(self) -> None:
+        for client in self.clients:
+            client.stopService()
+        self.go(0.1)
+        super().stop()
+
+    def account(self, name: str) -> int:
+        """Make an account."""
+        endpoint = MemoryEndpoint(self.time, self.factory)
+        registered = register(endpoint, name, PASSWORD, clock=self.time)
+        self.time.settle()
+        user_id = self.successResultOf(registered)
+        self.endpoints[user_id] = endpoint
+        return user_id
+
+    def client(self, user_id: int, **options: Any) -> Client:
+        """A client that has started."""
+        client = Client(
+            self.endpoints[user_id],
+            user_id,
+            PASSWORD,
+            **{"clock": self.time, "retry_policy": lambda _: 1.0, **options},
+        )
+        self.clients.append(client)
+        client.startService()
+        self.time.settle()
+        return client
 
 
 class ServerProcess:

@@ -32,7 +32,7 @@ from chat.client.events import (
 )
 from chat.client.results import DirectMessage, GroupMessage, PresenceChanged, Sent
 from chat.errors import Code
-from chat.messages import FindUser
+from chat.messages import FindUser, ListMembers
 
 WELCOME = {"msgid": 2, "errno": 0, "id": 7, "name": "bob", "proto": 2, "token": "t", "backlog": 0}
 
@@ -77,7 +77,7 @@ class LoginTests(DialogueTests):
             [{"msgid": 1, "id": 7, "password": "secret", "proto": 2, "takeover": False}],
         )
         friend = {"id": 8, "name": "ann", "state": "online"}
-        group = {"groupid": 3, "groupname": "tea", "groupdesc": "", "role": "normal", "members": 2}
+        group = {"id": 3, "groupname": "tea", "groupdesc": "", "role": "normal", "members": 2}
         (event,) = wire.say(**WELCOME, friends=[friend], groups=[group], more_groups=True)
         assert isinstance(event, LoggedIn)
         self.assertEqual((event.welcome.name, event.token), ("bob", "t"))
@@ -319,6 +319,15 @@ class RequestTests(DialogueTests):
         (event,) = wire.say(msgid=11, errno=104, ack=27, cid=cids[0], errmsg="nobody")
         assert isinstance(event, Replied) and isinstance(event.result, Refused)
         self.assertIs(event.result.code, Code.NO_SUCH_USER)
+
+    def test_fields_of_one_name_and_different_meaning_do_not_meet(self) -> None:
+        wire = self.wire()
+        wire.online()
+        cid = wire.dialogue.ask(ListMembers(groupid=3))
+        answer = {"msgid": 11, "errno": 0, "ack": 26, "cid": cid}
+        (event,) = wire.say(**answer, members=[{"id": 7}], state=None, refused="no", proto=[])
+        assert isinstance(event, Replied) and isinstance(event.result, bytes)
+        self.assertEqual(json.loads(event.result)["members"], [{"id": 7}])
 
     def test_the_end_of_the_connection_is_an_answer(self) -> None:
         wire = self.wire()

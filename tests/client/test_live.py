@@ -10,44 +10,10 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from chat.client import AlreadyOnline, Client, Limits, Refused, State, TakenOver, register
+from chat.client import AlreadyOnline, Client, Limits, Refused, State, TakenOver
 from chat.client.results import AnyMessage, DirectMessage, Sent
-from tests.support import PASSWORD, InMemory
 
-from .live import MemoryEndpoint
-
-
-class LiveCase(InMemory):
-    def setUp(self) -> None:
-        super().setUp()
-        self.clients: list[Client] = []
-        self.endpoints: dict[int, MemoryEndpoint] = {}
-
-    def stop(self) -> None:
-        for client in self.clients:
-            client.stopService()
-        self.go(0.1)
-        super().stop()
-
-    def account(self, name: str) -> int:
-        endpoint = MemoryEndpoint(self.time, self.factory)
-        registered = register(endpoint, name, PASSWORD, clock=self.time)
-        self.time.settle()
-        user_id = self.successResultOf(registered)
-        self.endpoints[user_id] = endpoint
-        return user_id
-
-    def client(self, user_id: int, **options: Any) -> Client:
-        client = Client(
-            self.endpoints[user_id],
-            user_id,
-            PASSWORD,
-            **{"clock": self.time, "retry_policy": lambda _: 1.0, **options},
-        )
-        self.clients.append(client)
-        client.startService()
-        self.time.settle()
-        return client
+from .live import LiveCase
 
 
 class LiveTests(LiveCase, TestCase):

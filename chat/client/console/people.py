@@ -87,7 +87,7 @@ class People:
             group = self._roster.find_group(name)
             if group is None:
                 raise ValueError(f"You are in no group {text.plain(name)}.")
-            return group.groupid
+            return group.id
         talk = self._talker.talk
         if talk is None or not talk.group:
             raise ValueError("Which group? You are in none of them just now.")
@@ -180,7 +180,7 @@ class People:
         if not (order.argument.isascii() and order.argument.isdigit()):
             raise ValueError("A group is joined by its id; who is in it can tell you: /groups")
         group = await asked(self._client.join_group(int(order.argument)))
-        self._roster.groups[group.groupid] = group
+        self._roster.groups[group.id] = group
         self._say(view.notice(f"You are in #{text.plain(group.groupname)}"))
 
     async def _members(self, order: Do) -> None:

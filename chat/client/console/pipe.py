@@ -171,7 +171,7 @@ async def _target(client: Client, setup: Setup) -> tuple[bool, int]:
     if setup.options.group:
         for group in await asked(client.groups()):
             if group.groupname == name.removeprefix("#"):
-                return True, group.groupid
+                return True, group.id
         raise ValueError(f"you are in no group {name}")
     user = await asked(client.find_user(name))
     if user is None:

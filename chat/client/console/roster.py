@@ -78,7 +78,7 @@ class Roster:
 
     def set_groups(self, groups: Iterable[Group]) -> None:
         """The list of groups, as it is now."""
-        self.groups = {group.groupid: group for group in groups}
+        self.groups = {group.id: group for group in groups}
 
     def talk(self, group: bool, place_id: int, name: str | None = None) -> Talk:
         """The conversation with a user or in a group; begun when there was none."""
@@ -105,12 +105,12 @@ class Roster:
         friend, of somebody seen, or of a group; None: nobody known here."""
         if typed.startswith("#"):
             group = self.find_group(typed[1:])
-            return None if group is None else self.talk(True, group.groupid)
+            return None if group is None else self.talk(True, group.id)
         user_id = self.find_user(typed)
         if user_id is not None:
             return self.talk(False, user_id)
         group = self.find_group(typed)
-        return None if group is None else self.talk(True, group.groupid)
+        return None if group is None else self.talk(True, group.id)
 
     def find_user(self, typed: str) -> int | None:
         """A user's id, from an id or a name that is known here."""
@@ -131,7 +131,7 @@ class Roster:
         """A group one is in, from its id or name."""
         typed = typed.removeprefix("#")
         for group in self.groups.values():
-            if typed in (group.groupname, str(group.groupid)):
+            if typed in (group.groupname, str(group.id)):
                 return group
         return None
 

@@ -148,7 +148,7 @@ def groups(listed: list[Group]) -> list[Line]:
         [
             (
                 f"#{text.plain(it.groupname)}",
-                f"id {it.groupid}",
+                f"id {it.id}",
                 f"{it.members} members",
                 text.shortened(it.groupdesc, 60),
             )

@@ -118,3 +118,22 @@ class RefusedTests(FaultCase):
         )
         await self.store.users.reset_states()
         self.assertEqual(self.server.ask(read, database=name), [("offline",)] * 3)
+
+    async def test_a_connection_sets_what_matters_itself(self) -> None:
+        self.addCleanup(self.server.ask, "SET GLOBAL sql_mode = DEFAULT")
+        self.server.ask("SET GLOBAL sql_mode = ''")
+        store = await self.opened(self.url)
+        settings = await store.database.read(
+            "settings",
+            lambda statements: statements.row(
+                "SELECT @@sql_mode, @@tx_isolation, @@character_set_client, @@autocommit"
+            ),
+        )
+        assert settings is not None
+        self.assertIn("STRICT_ALL_TABLES", settings[0])
+        self.assertEqual(settings[1:], ("READ-COMMITTED", "utf8mb4", 1))
+
+    async def test_reading_leaves_no_transaction_open(self) -> None:
+        await self.store.offline.page(1, (0, 0), 10, 1000)
+        await self.store.users.account(1)
+        self.assertEqual(self.server.ask("SELECT trx_state FROM information_schema.innodb_trx"), [])

@@ -124,8 +124,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "Who has not logged in by then is closed.")] = 30.0
 
     ping_seconds: Annotated[float, _seconds(CONNECTIONS, 3600,
-        "A level 2 client silent for as long is asked whether it is there; silent for as long"
-        " again, it is gone.")] = 30.0
+        "A level 2 client silent for as long is asked whether it is there, and once more after as"
+        " long again; then it is given up.")] = 30.0
 
     stall_seconds: Annotated[float, _seconds(CONNECTIONS, 3600,
         "A client that takes nothing of what is written to it for as long is closed; its messages"

@@ -209,6 +209,8 @@ class PageChannel(HTTPChannel):
             self.place.locate(origin)
 
     def _turn_away(self, error: ChatError) -> None:
+        if self.place is not None:
+            self.place.leave()
         text = error.text.encode() + b"\n"
         transport: Any = self.transport
         transport.write(

@@ -157,6 +157,9 @@ class Session:
 
     def _turn_away(self, error: ChatError) -> None:
         limits = self.server.limits
+        if self.place is not None:
+            # Whoever floods is to take nobody's place while being shown out.
+            self.place.leave()
         if limits.log_lines.take(self.server.monotonic()) == 0:
             self.log.warn(
                 "{address}: turned away, {text}; {count} so far",

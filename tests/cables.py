@@ -174,8 +174,12 @@ class Client:
 class MemoryTransport:
     """The server's end of a cable in memory."""
 
-    def __init__(self, time: Time, client: Client, protocol: ChatProtocol) -> None:
+    def __init__(
+        self, time: Time, client: Client, protocol: ChatProtocol, host: str = "127.0.0.1"
+    ) -> None:
         self.time = time
+        self.host = host
+        """The client's address, as the server sees it."""
         self.client = client
         self.protocol = protocol
         self.paused = False
@@ -255,7 +259,7 @@ class MemoryTransport:
         self._feed()
 
     def getPeer(self) -> IPv4Address:  # noqa: N802
-        return IPv4Address("TCP", "127.0.0.1", 1)
+        return IPv4Address("TCP", self.host, 1)
 
     getHost = getPeer  # noqa: N815
 
@@ -263,10 +267,12 @@ class MemoryTransport:
 class MemoryCable:
     """See :class:`Cable`."""
 
-    def __init__(self, time: Time, factory: ChatFactory, client: Client) -> None:
+    def __init__(
+        self, time: Time, factory: ChatFactory, client: Client, host: str = "127.0.0.1"
+    ) -> None:
         self._time = time
         protocol = factory.buildProtocol(None)
-        self.transport = MemoryTransport(time, client, protocol)
+        self.transport = MemoryTransport(time, client, protocol, host)
         protocol.makeConnection(self.transport)
 
     def write(self, data: bytes) -> None:

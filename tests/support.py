@@ -58,6 +58,8 @@ class PasswordsInMemory(Passwords):
     def __init__(self) -> None:
         super().__init__(lambda function, *args: None, threads=1, queue=1, **CHEAP)
         self.held: list[Callable[[], None]] | None = None
+        self.computed = 0
+        """How many hashes were asked for."""
 
     def hold(self) -> None:
         """Compute nothing for the time being."""
@@ -70,6 +72,7 @@ class PasswordsInMemory(Passwords):
             compute()
 
     def _submit(self, work: Callable[[], T]) -> Deferred[T]:
+        self.computed += 1
         if self.held is None:
             return succeed(work())
         done: Deferred[T] = Deferred()
@@ -201,8 +204,9 @@ class InMemory(ServerCase):
     def go(self, seconds: float) -> None:
         self.time.go(seconds)
 
-    async def connect(self) -> Client:
-        return Client(lambda client: MemoryCable(self.time, self.factory, client))
+    async def connect(self, host: str = "127.0.0.1") -> Client:
+        """One more client, from this address."""
+        return Client(lambda client: MemoryCable(self.time, self.factory, client, host))
 
     def server_side(self, client: Client) -> MemoryTransport:
         """The other end of a client's cable."""

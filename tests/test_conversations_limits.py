@@ -371,6 +371,7 @@ class UnlimitedTests(InMemory):
         self.time.settle()
         self.assertEqual(len(bob.lines), 500)
         bob.lines.clear()
+        client = await self.connect()
         for _ in range(300):
             client = await self.connect()
             answer = await client.ask({"msgid": 1, "id": ann.id, "password": "wrong"})

@@ -120,6 +120,12 @@ ROOMS = (
         ("msgspec", "prompt_toolkit", "twisted", "zope.interface"),
         ("vocabulary", "package"),
     ),
+    Room(
+        "moving",
+        ("moving",),
+        ("argon2", "msgspec", "MySQLdb"),
+        ("vocabulary", "hashing", "rules", "storage"),
+    ),
     Room("package", ("",), (), ()),
 )
 

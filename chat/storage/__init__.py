@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
+from ..errors import BadStart
 from ..interfaces import Store
 from . import schema
 from .dialects import Dialect
@@ -30,6 +31,17 @@ def open_store(url: str, reactor: Any, now: Callable[[], float] = time) -> Store
     if isinstance(place, Memory):
         return MemoryStore(now)
     return SqlStore(_dialect(place), reactor, now)
+
+
+def dialect_of(url: str) -> Dialect:
+    """The database at this URL, for work outside the server.
+
+    :raises BadStart: the URL is none, or of memory.
+    """
+    place = parse(url)
+    if isinstance(place, Memory):
+        raise BadStart("memory: is gone with its process")
+    return _dialect(place)
 
 
 def check(url: str) -> None:

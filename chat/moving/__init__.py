@@ -1,0 +1,1 @@
+"""Moving the data of the original C++ server into ours: ``chat-import``."""

@@ -261,7 +261,12 @@ class BrowserCase(SynchronousTestCase):
 
     def person(self, name: str = "", **options: Any) -> Person:
         """Somebody with a browser; with a name, registered."""
-        options = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **options}
+        options = {
+            "viewport": {"width": 1280, "height": 800},
+            "locale": "en-GB",
+            "reduced_motion": "reduce",  # animations cost the processor more than the tests do
+            **options,
+        }
         context = the_browser().new_context(**options)
         self.addCleanup(context.close)
         person = Person(self, context)

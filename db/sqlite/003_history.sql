@@ -1,5 +1,6 @@
 -- What was said.  Two people's conversation is (low, high), the smaller of their ids first; a
 -- group's is (0, its id).  A conversation is one stretch of the primary key, in order.
+-- Not WITHOUT ROWID, for the reason that `offlinemessage` has.
 CREATE TABLE message (
     low INTEGER NOT NULL,
     high INTEGER NOT NULL,
@@ -8,7 +9,7 @@ CREATE TABLE message (
     cid BLOB NOT NULL CHECK (length(cid) <= 256),
     message BLOB NOT NULL,
     PRIMARY KEY (low, high, stamp, sender)
-) WITHOUT ROWID;
+);
 
 CREATE INDEX message_back ON message (high, low, stamp);
 

@@ -19,7 +19,7 @@ from .mailbox import busy
 from .receipts import Burst, NamelessGroup, SentToGroup, State
 from .rooms import Room, Rooms, not_a_member
 
-SLICE = 500
+SLICE = 250
 """What one message, or what goes with it, may cost in one turn; see :meth:`_Round.cost`."""
 
 TURN = 2000

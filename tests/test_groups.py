@@ -502,3 +502,89 @@ class BoundsTests(InMemory, Company, TestCase):
         answers = await ann.get_all(2)
         self.assertEqual([it["members"] for it in answers], [2, 1])
         self.assertEqual(answers[1]["state"], "delivered")
+
+
+class SlowReaderTests(InMemory, Company, TestCase):
+    """What goes to a level 1 client in one piece, and is taken apart when that goes wrong."""
+
+    async def company(self, level: int) -> tuple[Client, Client, int]:
+        """Somebody of this level who speaks, a level 1 client that does not read, and a group."""
+        ann = await self.enter("ann", 2)
+        tea = await self.create(ann)
+        bob = await self.enter("bob")
+        await self.join(tea, bob, ann)
+        if level == 1:
+            await ann.ask({"msgid": 10})
+            await self.log_in(ann, ann.id)
+        bob.cable.hold()
+        # More than the cable holds, so that the rest is with the server.
+        for number in range(3):
+            self.say(ann, level, tea, "x" * 60_000, f"big{number}")
+        self.time.settle()
+        return ann, bob, tea
+
+    def say(self, client: Client, level: int, tea: int, *args: str) -> None:
+        """A message whose text comes first, then its cid."""
+        text, cid = args
+        client.send(speak(tea, text, cid=cid) if level == 2 else speak(tea, text))
+
+    async def test_stored_after_a_while(self) -> None:
+        ann, bob, tea = await self.company(2)
+        ann.send(*(speak(tea, f"{number}", cid=f"c{number}") for number in range(3)))
+        self.time.settle()
+        pushed = await ann.get_all(len(ann.lines))
+        self.assertEqual({answer["state"] for answer in pushed}, {"pushed"})
+        self.go(2)
+        stored = await ann.get_all(6 - len(pushed))
+        self.assertEqual({answer["state"] for answer in stored}, {"stored"})
+        self.assertEqual({answer["members"] for answer in stored}, {1})
+        bob.cable.let_go()
+        self.go(1)
+        texts = [it["msg"] for it in await bob.get_all(6)]
+        self.assertEqual(texts, ["x" * 60_000] * 3 + ["0", "1", "2"])
+        await bob.nothing()
+        self.go(1)
+        rows, _ = await self.store.offline.page(bob.id, (0, 0), 10, 10_000)
+        self.assertEqual(rows, [])
+
+    async def test_gone_in_the_middle(self) -> None:
+        for level in (1, 2):
+            self.stop()
+            self.begin()
+            ann, bob, tea = await self.company(level)
+            for number in range(3):
+                self.say(ann, level, tea, f"{number}", f"c{number}")
+            self.time.settle()
+            told = [await ann.get() for _ in range(len(ann.lines))]
+            bob.cable.abort()
+            self.go(0.5)
+            bob = await self.login(bob.id)
+            texts = [json.loads(it)["msg"] for it in bob.ack.get("offlinemsg", [])]
+            self.time.settle()
+            texts += [json.loads(line)["msg"] for line in bob.lines]
+            self.assertEqual(texts[-3:], ["0", "1", "2"])
+            if level == 2:
+                told += await ann.get_all(6 - len(told))
+                self.assertEqual([it["state"] for it in told[-3:]], ["stored"] * 3)
+                self.assertEqual(len({it["cid"] for it in told}), 6)
+            else:
+                await ann.nothing()
+
+    async def test_the_store_away_meanwhile(self) -> None:
+        for level in (1, 2):
+            self.stop()
+            self.begin()
+            ann, bob, tea = await self.company(level)
+            for number in range(3):
+                self.say(ann, level, tea, f"{number}", f"c{number}")
+            self.time.settle()
+            for _ in range(len(ann.lines)):
+                await ann.get()
+            self.faults.away("keep")
+            bob.cable.abort()
+            self.go(0.5)
+            for number in range(3):
+                answer = await ann.get()
+                while answer.get("cid", "").startswith("big"):
+                    answer = await ann.get()
+                self.assert_refused(answer, 108, 9, f"c{number}" if level == 2 else None)

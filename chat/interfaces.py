@@ -88,7 +88,8 @@ class Offline(Protocol):
 
         When this returns, the rows are on the disk.  It may be repeated with the same rows.  Two
         rows of one call may be the same message.  A batch that fails for its data is halved until
-        the row is found; that one is ``REFUSED`` and the others are stored.
+        the row is found; that one is ``REFUSED`` and the others are stored.  ``REFUSED`` is as well what
+        would take another message's place in the order (recipient, stamp and sender).
 
         :raises StoreAway: nothing can be said of any row.
         """
@@ -231,10 +232,12 @@ class History(Protocol):
         group's id; and a stamp) that lines at about that stamp were not recorded."""
 
     def between(self, user_id: int, peer: int, before: int, limit: int) -> Awaitable[Page]:
-        """What two users said to each other, stamps below ``before``, newest first."""
+        """What two users said to each other, stamps below ``before`` (0: all), newest first.
+        Lines that share a page's last stamp are all in it, beyond ``limit`` if need be."""
 
     def in_group(self, group_id: int, user_id: int, before: int, limit: int) -> Awaitable[Page]:
-        """What was said in a group since ``user_id`` joined (again)."""
+        """What was said in a group since ``user_id`` joined (again), as :meth:`between`; nothing
+        for who is not in it."""
 
     def conversations(self, user_id: int, limit: int) -> Awaitable[list[Conversation]]:
         """The user's conversations, the one with the newest line first."""

@@ -171,7 +171,7 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
     peer: int
     group: int
     name: str
-    """The peer's or the group's."""
+    """The peer's or the group's; empty for a user who was deleted."""
     last: Said
 
 

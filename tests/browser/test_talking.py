@@ -7,7 +7,7 @@ import re
 
 from playwright.sync_api import expect
 
-from .support import BrowserCase, Person
+from .support import PASSWORD, BrowserCase, Person
 
 MOST = 160
 """Messages that are on a page at a time."""
@@ -168,6 +168,50 @@ class AccountTests(BrowserCase):
         expect(other.page.get_by_label("Your number")).to_have_value(ann.id)
         ann.page.get_by_role("button", name="Use it here").click()
         ann.is_online()
+
+    def test_password_places_and_blocking(self) -> None:
+        ann, bob = self.person("Ann"), self.person("Bob")
+        page = ann.page
+        account = page.get_by_role("button", name="Account: Ann")
+        account.click()
+        page.get_by_role("button", name="Change password").click()
+        card = page.get_by_role("dialog", name="Change password")
+        card.get_by_label("Present password").fill("wrong")
+        card.get_by_label("New password").fill("battery staple")
+        card.get_by_role("button", name="Change password").click()
+        expect(card.get_by_role("alert")).to_have_text("This is not your present password.")
+        card.get_by_label("Present password").fill(PASSWORD)
+        card.get_by_role("button", name="Change password").click()
+        expect(page.locator(".toast")).to_have_text(re.compile("^Password changed"))
+        page.reload()
+        ann.is_online()
+        account.click()
+        page.get_by_role("button", name="Where you are logged in").click()
+        expect(page.get_by_role("dialog").locator(".member")).to_have_count(1)
+        expect(page.get_by_role("dialog").locator(".member")).to_contain_text("this browser")
+        page.keyboard.press("Escape")
+
+        ann.befriend(bob)
+        card = ann.find("Bob")
+        card.get_by_role("button", name="Block").click()
+        page.get_by_role("dialog", name="Block Bob?").get_by_role("button", name="Block").click()
+        expect(card).to_be_hidden()
+        bob.friend("Ann").click()
+        bob.say("Can you hear me?")
+        bob.has_mark("Can you hear me?", "Sent")
+        page.get_by_role("button", name="Blocked people").click()
+        page.get_by_role("button", name="Unblock").click()
+        page.keyboard.press("Escape")
+        bob.say("And now?")
+        expect(ann.page.locator(".rail .badge").first).to_have_text("1")
+        card = ann.find("Bob")
+        card.get_by_role("button", name="Remove friend").click()
+        page.get_by_role("dialog", name="Remove Bob").get_by_role(
+            "button", name="Remove friend"
+        ).click()
+        for one, other in ((ann, "Bob"), (bob, "Ann")):
+            one.go("Friends")
+            expect(one.friend(other)).to_be_hidden()
 
     def test_chinese(self) -> None:
         page = self.person(locale="zh-CN").page

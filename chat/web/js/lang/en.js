@@ -139,6 +139,7 @@ export const words = {
   "password.change": "Change password",
   "password.old": "Present password",
   "password.new": "New password",
+  "password.wrong": "This is not your present password.",
   "password.done": "Password changed. Other devices have to log in again.",
   "devices": "Where you are logged in",
   "devices.this": "this browser",

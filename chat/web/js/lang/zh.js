@@ -139,6 +139,7 @@ export const words = {
   "password.change": "修改密码",
   "password.old": "当前密码",
   "password.new": "新密码",
+  "password.wrong": "当前密码不正确。",
   "password.done": "密码已修改，其他设备需要重新登录。",
   "devices": "登录过的设备",
   "devices.this": "当前浏览器",

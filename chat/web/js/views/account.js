@@ -45,7 +45,7 @@ function changePassword({ session }) {
     session.renewToken(ack.token);
     box.close();
     toast(t("password.done"));
-  }, (problem) => explain(problem)));
+  }, (problem) => (problem.errno === P.REFUSED ? t("password.wrong") : explain(problem))));
 }
 
 async function showDevices({ session }) {

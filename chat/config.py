@@ -92,6 +92,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "Pages from here (https://chat.example) may connect too, beside those from the host that"
         " the request names. May be given several times.")] = ()
 
+    tls_listen: Annotated[tuple[str, ...], _words(BASICS, "ENDPOINT",
+        "Where clients connect over TLS (tcp:6697 ...), with the certificate below. May be given"
+        " several times.")] = ()
+
+    tls_web: Annotated[str, _words(BASICS, "ENDPOINT",
+        "Where the page and its WebSocket are over TLS (https, wss); none: nowhere.")] = "none"
+
+    tls_certificate: Annotated[str, _words(BASICS, "PATH",
+        "The certificate for these, with its chain, in PEM form. A renewed file is used within"
+        " seconds, without a restart; one that cannot be used is not.")] = "none"
+
+    tls_key: Annotated[str, _words(BASICS, "PATH",
+        "Its key, in PEM form without a passphrase; none: in the certificate's file.")] = "none"
+
     original: Annotated[tuple[str, ...], _words(BASICS, "ENDPOINT",
         "Where unmodified C++ clients of the original connect, which want one message a segment and"
         " may speak another numbering. May be given several times.")] = ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.application.service import Service
@@ -19,6 +21,9 @@ BACKLOG = 1024
 clients that come all at once wait for a second and try again."""
 
 
+_TLS = re.compile(r"(haproxy:)?ssl:")
+
+
 class Ports(Service):
     """The endpoints on which one factory's clients connect.
 
@@ -28,6 +33,7 @@ class Ports(Service):
 
     :param endpoints: server endpoint strings of Twisted.
     :param option: what the operator calls them.
+    :param secure: whether the factory speaks TLS.
     """
 
     def __init__(
@@ -36,11 +42,14 @@ class Ports(Service):
         endpoints: Sequence[str],
         factory: IProtocolFactory,
         option: str = "--listen",
+        *,
+        secure: bool = False,
     ) -> None:
         self._reactor = reactor
         self._endpoints = endpoints
         self._factory = factory
         self._option = option
+        self._secure = secure
         self._ports: list[Any] = []
 
     def bind(self) -> None:
@@ -66,6 +75,16 @@ class Ports(Service):
         """Where the ports are, in the order of their endpoints."""
         return [port.getHost() for port in self._ports]
 
+    def in_the_clear(self) -> list[IAddress]:
+        """Those of them that others than this machine may reach, and where nothing is encrypted."""
+        if self._secure:
+            return []
+        return [
+            port.getHost()
+            for text, port in zip(self._endpoints, self._ports, strict=True)
+            if not _TLS.match(text) and _is_public(port.getHost())
+        ]
+
     def privilegedStartService(self) -> None:
         self.bind()
 
@@ -79,6 +98,8 @@ class Ports(Service):
 
     def _listen(self, text: str) -> IListeningPort:
         outcome: list[Any] = []
+        if _TLS.match(text):
+            check_tls(f"{self._option} {text}")
         try:
             endpoint = serverFromString(self._reactor, text)
             endpoint.listen(self._factory).addBoth(outcome.append)
@@ -93,6 +114,25 @@ class Ports(Service):
         if "backlog=" not in text and hasattr(port, "socket"):
             port.socket.listen(BACKLOG)
         return port  # type: ignore[no-any-return]
+
+
+def check_tls(what: str) -> None:
+    """There has to be what this needs.
+
+    :raises BadStart: it has to be installed.
+    """
+    try:
+        import OpenSSL  # noqa: F401
+    except ImportError:
+        raise BadStart(f"{what}: TLS needs pyOpenSSL: pip install 'twistd-chat[tls]'") from None
+
+
+def _is_public(address: IAddress) -> bool:
+    host = getattr(address, "host", None)
+    try:
+        return host is not None and not ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return True
 
 
 def _reason(error: BaseException | None) -> str:

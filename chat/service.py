@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -29,13 +29,10 @@ from .groups import Groups
 from .history import Past
 from .interfaces import Store
 from .limits import Limits
-from .numberings import Numbering
-from .original import OriginalFactory
+from .listeners import Listeners
 from .outbox import Turn
 from .owners import Owners
-from .page import page_site
 from .passwords import Passwords
-from .ports import Ports
 from .presence import Presence
 from .recorder import Recorder
 from .relay import Relay
@@ -47,13 +44,10 @@ from .shelf import StoreShelf
 from .signals import Signals
 from .states import States
 from .storage import open_store
-from .tcp import ChatFactory
 from .tokens import TokenLogins
 
 TICK_SECONDS = 0.25
 SWEEP_SECONDS = 1.0
-
-DEFAULT_WEB = Settings().web
 
 
 class ReactorClock:
@@ -208,18 +202,7 @@ class ChatService(Service):
         self.reactor = reactor
         self.store = open_store(settings.database, reactor)
         self.server = Server(settings, self.store, reactor)
-        self.factory = ChatFactory(self.server, self.server.turn)
-        self.ports = Ports(reactor, settings.listen, self.factory)
-        originals = OriginalFactory(
-            self.server,
-            self.server.turn,
-            Numbering(settings.original_ids),
-            settings.original_pace,
-        )
-        self.originals = Ports(reactor, settings.original, originals, "--original")
-        self.site = page_site(self.server, self.server.turn, settings.web_origin)
-        endpoints = () if settings.web == "none" else (settings.web,)
-        self.web = Ports(reactor, endpoints, self.site, "--web")
+        self.listeners = Listeners(settings, self.server, self.server.turn, reactor)
         self.failed = False
         """Whether it ends because it could not start."""
         self.started: Deferred[None] = succeed(None)
@@ -231,16 +214,7 @@ class ChatService(Service):
         :raises BadStart: an address is not free, or not ours to take.
         """
         super().privilegedStartService()
-        self.ports.privilegedStartService()
-        self.originals.privilegedStartService()
-        try:
-            self.web.privilegedStartService()
-        except BadStart as error:
-            if self.settings.web != DEFAULT_WEB:
-                raise
-            # Nobody has asked for it, and a second server on a machine is no mistake.
-            self.log.warn("no page for browsers: {reason}; see --web", reason=error)
-            self.web = Ports(self.reactor, (), self.site)
+        self.listeners.bind()
 
     def startService(self) -> None:
         """Serve."""
@@ -252,17 +226,9 @@ class ChatService(Service):
     async def _start(self) -> None:
         await self.store.open()
         await self.store.users.reset_states()
-        for ports in (self.ports, self.originals, self.web):
-            ports.bind()
-            ports.startService()
-            ports.open()
+        self.listeners.open()
         self.log.info("chat {version} is here", version=__version__)
-        for address in self.ports.addresses():
-            self.log.info("listening on {address}", address=_text(address))
-        for address in self.originals.addresses():
-            self.log.info("the original's clients: {address}", address=_text(address))
-        for address in self.web.addresses():
-            self.log.info("the page is at {address}", address=_text(address))
+        self.listeners.tell()
         self.log.info("data: {store}", store=self.store.describe())
 
     def _cannot_start(self, failure: Failure) -> None:
@@ -280,16 +246,9 @@ class ChatService(Service):
 
     async def _stop(self) -> None:
         self.log.info("stopping")
-        await self.ports.stopService()
-        await self.originals.stopService()
-        await self.web.stopService()
+        await self.listeners.close()
         await self.server.stop()
         self.log.info("stopped")
-
-
-def _text(address: IAddress) -> str:
-    host, port = getattr(address, "host", None), getattr(address, "port", None)
-    return f"{host}:{port}" if host is not None else str(getattr(address, "name", address))
 
 
 def make_service(settings: Settings, reactor: Any = None) -> ChatService:

@@ -69,6 +69,10 @@ class Options(UsageOptions):
         """Take one more endpoint."""
         self._many.setdefault("listen", []).append(endpoint)
 
+    def opt_tls_listen(self, endpoint: str) -> None:
+        """Take one more endpoint over TLS."""
+        self._many.setdefault("tls_listen", []).append(endpoint)
+
     def opt_original(self, endpoint: str) -> None:
         """Take one more endpoint for the original's clients."""
         self._many.setdefault("original", []).append(endpoint)

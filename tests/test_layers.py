@@ -86,8 +86,8 @@ ROOMS = (
     ),
     Room(
         "transports",
-        ("tcp", "original", "websocket", "link", "frames", "page", "ports"),
-        ("twisted", "zope.interface"),
+        ("tcp", "original", "websocket", "link", "frames", "page", "ports", "tls", "listeners"),
+        ("twisted", "zope.interface", "OpenSSL"),
         ("vocabulary", "bounds", "rules", "commands", "conversations"),
     ),
     Room(

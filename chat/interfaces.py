@@ -88,8 +88,8 @@ class Offline(Protocol):
 
         When this returns, the rows are on the disk.  It may be repeated with the same rows.  Two
         rows of one call may be the same message.  A batch that fails for its data is halved until
-        the row is found; that one is ``REFUSED`` and the others are stored.  ``REFUSED`` is as well what
-        would take another message's place in the order (recipient, stamp and sender).
+        the row is found; that one is ``REFUSED`` and the others are stored.  So is what would take
+        another message's place in the order (recipient, stamp and sender).
 
         :raises StoreAway: nothing can be said of any row.
         """
@@ -215,9 +215,7 @@ class Groups(Protocol):
 class Rosters(Protocol):
     """What logins show of friends and groups."""
 
-    def read(
-        self, user_id: int, friends: int, groups: int, members: int
-    ) -> Awaitable[Roster]:
+    def read(self, user_id: int, friends: int, groups: int, members: int) -> Awaitable[Roster]:
         """A user's friends, groups and the groups' members, so many of each (``members`` over all
         groups together), by id, in one interaction."""
 

@@ -86,7 +86,8 @@ class Link:
     """While the last bytes leave: what comes now is thrown away."""
     reading = True
     """False when the client has shut its writing side."""
-    _shut = False
+    shut = False
+    """Whether our writing side is shut."""
 
     def peer(self, told: bool) -> tuple[str, str | None]:
         """See :func:`peer_of`."""
@@ -130,9 +131,9 @@ class Link:
         self._shut_when_written(outbox.taken)
 
     def _shut_when_written(self, taken: int) -> None:
-        if self.outbox.pending or self._shut:
+        if self.outbox.pending or self.shut:
             return
-        self._shut = True
+        self.shut = True
         if self.reading and isinstance(self.transport, tcp.Connection):
             self.transport.loseWriteConnection()
         else:

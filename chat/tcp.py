@@ -129,6 +129,9 @@ class ChatProtocol(Link, LineReceiver):
         self.reading = False
         if self.closing is None:
             self.session.finished()
+        elif self.shut:
+            # Both sides have said their last.
+            self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:  # noqa: N802
         """Our writing side is shut, as we wanted."""

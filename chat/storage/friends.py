@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import Deferred
 
 from ..model import Asking, Friend, FriendRequest, User
-from .dialects import Statements
+from .dialects import Statements, marks
 from .sql import Database
 from .times import micros, seconds
+
+_FRIENDS = (
+    "SELECT friend.userid, user.id, user.name, block.userid IS NOT NULL FROM friend"
+    " JOIN user ON user.id = friend.friendid"
+    " LEFT JOIN block ON block.userid = friend.friendid"
+    " AND block.blockedid = friend.userid"
+)
 
 
 class SqlFriends:
@@ -153,16 +162,29 @@ def friends_page(
 ) -> tuple[list[Friend], bool]:
     """See :meth:`chat.interfaces.Friends.page`."""
     rows = statements.rows(
-        "SELECT user.id, user.name, block.userid IS NOT NULL FROM friend"
-        " JOIN user ON user.id = friend.friendid"
-        " LEFT JOIN block ON block.userid = friend.friendid"
-        " AND block.blockedid = friend.userid"
-        " WHERE friend.userid = ? AND friend.friendid > ?"
+        f"{_FRIENDS} WHERE friend.userid = ? AND friend.friendid > ?"
         " ORDER BY friend.friendid LIMIT ?",
         (user_id, after, limit + 1),
     )
-    page = [Friend(friend_id, name, bool(hidden)) for friend_id, name, hidden in rows]
+    page = [Friend(friend_id, name, bool(hidden)) for _, friend_id, name, hidden in rows]
     return page[:limit], len(page) > limit
+
+
+def friends_of(
+    statements: Statements, user_ids: Sequence[int], limit: int
+) -> dict[int, list[Friend]] | None:
+    """All friends of several users; None: there are more than ``limit``."""
+    rows = statements.rows(
+        f"{_FRIENDS} WHERE friend.userid IN ({marks(len(user_ids))})"
+        " ORDER BY friend.userid, friend.friendid LIMIT ?",
+        (*user_ids, limit + 1),
+    )
+    if len(rows) > limit:
+        return None
+    found: dict[int, list[Friend]] = {user_id: [] for user_id in user_ids}
+    for user_id, friend_id, name, hidden in rows:
+        found[user_id].append(Friend(friend_id, name, bool(hidden)))
+    return found
 
 
 def _insert(statements: Statements, table: str, one: int, other: int) -> bool:

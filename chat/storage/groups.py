@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
 from ..errors import NameTaken
 from ..model import Group, Member, Role
-from .dialects import Row, Statements, Trouble
+from .dialects import Row, Statements, Trouble, marks
 from .sql import Database
 from .times import micros
 
 _GROUPS = """
-    SELECT allgroup.id, groupname, groupdesc, grouprole, members
+    SELECT groupuser.userid, allgroup.id, groupname, groupdesc, grouprole, members
     FROM groupuser JOIN allgroup ON allgroup.id = groupuser.groupid
 """
 
@@ -135,6 +135,22 @@ def groups_page(
     return [_group_of(row) for row in rows[:limit]], len(rows) > limit
 
 
+def groups_of(
+    statements: Statements, user_ids: Sequence[int], limit: int
+) -> dict[int, list[Group]] | None:
+    """All groups of several users; None: there are more than ``limit``."""
+    rows = statements.rows(
+        f"{_GROUPS} WHERE userid IN ({marks(len(user_ids))}) ORDER BY userid, groupid LIMIT ?",
+        (*user_ids, limit + 1),
+    )
+    if len(rows) > limit:
+        return None
+    found: dict[int, list[Group]] = {user_id: [] for user_id in user_ids}
+    for row in rows:
+        found[row[0]].append(_group_of(row))
+    return found
+
+
 def members_page(
     statements: Statements, group_id: int, after: int, limit: int
 ) -> tuple[list[Member], bool]:
@@ -195,5 +211,5 @@ def _group(statements: Statements, group_id: int, user_id: int) -> Group | None:
 
 
 def _group_of(row: Row) -> Group:
-    group_id, name, desc, role, members = row
+    _, group_id, name, desc, role, members = row
     return Group(group_id, name, desc, Role(role), members)

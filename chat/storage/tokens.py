@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from twisted.internet.defer import Deferred
 
 from ..model import Account, Token
-from .dialects import Row, Statements
+from .dialects import Statements, marks
+from .gathering import Gathering
 from .sql import Database
 from .times import micros, seconds
 from .users import ACCOUNT, account_of
@@ -18,11 +22,37 @@ EXPIRED_A_TIME = 100
 _TOKEN = "token.id, token.created, token.used, token.expires, token.address"
 
 
+_Login = tuple[int, bytes, float]
+"""A user's id, a digest, and the time."""
+
+
+def _logins(
+    statements: Statements, asked: Sequence[_Login]
+) -> list[tuple[Account, Token] | None]:
+    found = {
+        row[0]: (account_of(row[6:]), _token_of(row[1:6]))
+        for row in statements.rows(
+            f"SELECT token.digest, {_TOKEN}, {ACCOUNT} FROM token"
+            f" JOIN user ON user.id = token.userid WHERE token.digest IN ({marks(len(asked))})",
+            [digest for _, digest, _ in asked],
+        )
+    }
+    answers: list[tuple[Account, Token] | None] = []
+    for user_id, digest, now in asked:
+        login = found.get(digest)
+        valid = (
+            login is not None and login[0].id == user_id and micros(login[1].expires) > micros(now)
+        )
+        answers.append(login if valid else None)
+    return answers
+
+
 class SqlTokens:
     """See :class:`chat.interfaces.Tokens`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._logins = Gathering(database, "token login", _logins)
 
     def issue(
         self, user_id: int, digest: bytes, now: float, expires: float, address: str
@@ -50,15 +80,7 @@ class SqlTokens:
     def account(
         self, user_id: int, digest: bytes, now: float
     ) -> Deferred[tuple[Account, Token] | None]:
-        def work(statements: Statements) -> tuple[Account, Token] | None:
-            row = statements.row(
-                f"SELECT {_TOKEN}, {ACCOUNT} FROM token JOIN user ON user.id = token.userid"
-                " WHERE token.digest = ? AND token.userid = ? AND token.expires > ?",
-                (digest, user_id, micros(now)),
-            )
-            return (account_of(row[5:]), _token_of(row[:5])) if row else None
-
-        return self._database.read("token login", work)
+        return self._logins.ask((user_id, digest, now))
 
     def renew(self, digest: bytes, now: float, expires: float) -> Deferred[None]:
         def work(statements: Statements) -> None:
@@ -117,6 +139,6 @@ class SqlInvites:
         return self._database.write("redeem invite", work)
 
 
-def _token_of(row: Row) -> Token:
+def _token_of(row: Sequence[Any]) -> Token:
     token_id, created, used, expires, address = row
     return Token(token_id, seconds(created), seconds(used), seconds(expires), address)

@@ -162,7 +162,7 @@ class Setup:
         :raises Usage: the file cannot be read.
         """
         if not self.options.password_file:
-            return self.environ.get("CHAT_PASSWORD")
+            return self.environ.get("CHAT_PASSWORD") or None
         try:
             text = Path(self.options.password_file).read_text()
         except (OSError, ValueError) as error:

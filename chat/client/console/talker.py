@@ -39,6 +39,8 @@ TYPING_EVERY = 3.0
 """Seconds after which one tells again that one is typing."""
 TYPING_LASTS = 6.0
 """Seconds that it is believed of others."""
+SETTLING = 1.5
+"""Seconds that the first prompt waits for the first login."""
 LEAVING = 3.0
 """Seconds that leaving waits for what is not acknowledged."""
 
@@ -86,6 +88,7 @@ class Talker:
         self._status = Status(State.CONNECTING)
         self._retry_at = 0.0
         self._was_online = False
+        self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.told_typing = 0.0
         self._read_call: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,6 +102,8 @@ class Talker:
         stopped = asked(self.client.when_stopped())
         self.client.watch_presence()
         self.client.startService()
+        # The prompt comes when there is something above it, unless that takes its time.
+        await asyncio.wait([stopped, self._settled], timeout=SETTLING)
         reading = asyncio.ensure_future(self._read_lines(orders))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -270,6 +275,8 @@ class Talker:
             self.say(view.error(words))
         elif status.state is State.WAITING and not self._was_online and status.error is not None:
             self.say(view.error(f"{self.where}: {view.why(status.error)}"))
+        if status.state is not State.CONNECTING and not self._settled.done():
+            self._settled.set_result(None)
         self.screen.refresh()
 
     def _greet(self, backlog: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet import reactor as twisted_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
@@ -121,6 +122,11 @@ class Wire(Protocol):
         assert self.transport is not None
         self.transport.pauseProducing()  # type: ignore[attr-defined]
 
+    def let_go(self) -> None:
+        """Read again."""
+        assert self.transport is not None
+        self.transport.resumeProducing()  # type: ignore[attr-defined]
+
     def hang_up(self) -> Deferred[None]:
         """Close, if the server has not; done when the connection is gone."""
         assert self.transport is not None
@@ -147,10 +153,14 @@ class Wire(Protocol):
         return int.from_bytes(payload[:2], "big") if payload else 0
 
     @classmethod
-    async def ask(cls, port: int, headers: Mapping[str, str | None] = HANDSHAKE) -> Wire:
-        """Send a handshake, and wait for its answer."""
+    async def ask(
+        cls, where: int | IStreamClientEndpoint, headers: Mapping[str, str | None] = HANDSHAKE
+    ) -> Wire:
+        """Send a handshake to a port of 127.0.0.1, or elsewhere, and wait for its answer."""
         wire = cls()
-        await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), wire)
+        if isinstance(where, int):
+            where = TCP4ClientEndpoint(reactor, "127.0.0.1", where)
+        await connectProtocol(where, wire)
         lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
         wire.write("\r\n".join(["GET /ws HTTP/1.1", *lines, "", ""]).encode())
         while wire.head is None:
@@ -164,9 +174,9 @@ class WebSocketCable(TcpCable):
     _plug: Wire  # type: ignore[assignment]
 
     @classmethod
-    async def connect(cls, port: int) -> Client:
-        """A client of the server whose page is at this port of 127.0.0.1."""
-        wire = await Wire.ask(port)
+    async def connect(cls, where: int | IStreamClientEndpoint) -> Client:
+        """A client of the server whose page is there."""
+        wire = await Wire.ask(where)
         assert wire.head is not None and wire.head.startswith(b"HTTP/1.1 101 "), wire.head
 
         def attach(client: Client) -> WebSocketCable:
@@ -197,15 +207,23 @@ class OverWebSocket(OverTcp):
     async def setUp(self) -> None:  # type: ignore[override]
         await super().setUp()
         site = page_site(self.server, self.server.turn, self.origins)
-        self.web: Any = reactor.listenTCP(0, site, interface="127.0.0.1")
+        self.web: Any = self.listen(site)
         self.web_port: int = self.web.getHost().port
+
+    def listen(self, site: IProtocolFactory) -> Any:
+        """Have the page somewhere."""
+        return reactor.listenTCP(0, site, interface="127.0.0.1")
+
+    def endpoint(self) -> int | IStreamClientEndpoint:
+        """Where the page is."""
+        return self.web_port
 
     async def stop(self) -> None:
         await self.web.stopListening()
         await super().stop()
 
     async def connect(self) -> Client:
-        client = await WebSocketCable.connect(self.web_port)
+        client = await WebSocketCable.connect(self.endpoint())
         self.clients.append(client)
         return client
 
@@ -216,6 +234,6 @@ class OverWebSocket(OverTcp):
     async def wire(self, **headers: str | None) -> Wire:
         """A connection on which one writes frames oneself; headers beside the handshake's."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        wire = await Wire.ask(self.web_port, {**HANDSHAKE, **named})
+        wire = await Wire.ask(self.endpoint(), {**HANDSHAKE, **named})
         self.addCleanup(wire.hang_up)
         return wire

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from chat.outbox import Turn
+from chat.tls import CertificateFiles
 from chat.websocket import FramedTransportOutbox
 
 from .sockets import (
@@ -22,8 +29,10 @@ from .sockets import (
     OverWebSocket,
     Wire,
     frame,
+    reactor,
 )
 from .support import login, received, say, told
+from .test_tls import make_certificate
 
 
 def text(message: dict[str, Any]) -> bytes:
@@ -311,6 +320,8 @@ class SlowReaderTests(SocketCase, TestCase):
         await self.alive(wire)
         (session,) = self.server.sessions
         wire.hold()
+        # The kernel takes less for a client with a small buffer.
+        wire.transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # type: ignore[union-attr]
         ping = text({"msgid": 13, "cid": "x" * 60})
         for _ in range(200):
             wire.write(ping * 1000)
@@ -382,6 +393,36 @@ class HandshakeTests(SocketCase, TestCase):
         wire = await self.wire(Sec_WebSocket_Extensions="permessage-deflate")
         assert wire.head is not None
         self.assertNotIn(b"deflate", wire.head)
+
+
+class SecureTests(SocketCase, TestCase):
+    """Through TLS, where frames leave by ``transport.write``."""
+
+    def listen(self, site: IProtocolFactory) -> Any:
+        folder = Path(self.mktemp())
+        make_certificate(folder)
+        files = CertificateFiles(str(folder / "chat.pem"), str(folder / "chat.key"))
+        factory = TLSMemoryBIOFactory(files, False, site)
+        return reactor.listenTCP(0, factory, interface="127.0.0.1")
+
+    def endpoint(self) -> IStreamClientEndpoint:
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.web_port)
+        return wrapClientTLS(CertificateOptions(verify=False), endpoint)
+
+    async def test_slow_reader_gets_everything_in_order(self) -> None:
+        ann, bob = await self.register("ann"), await self.enter("bob")
+        wire = await self.wire()
+        wire.write(text(login(ann)))
+        await self.heard(wire)
+        wire.hold()
+        for number in range(300):
+            bob.send(say(ann, "x" * 30_000 + str(number)))
+        await bob.nothing()
+        wire.let_go()
+        for number in range(300):
+            self.assertEqual((await self.heard(wire))["msg"], "x" * 30_000 + str(number))
+        wire.write(close_frame(1000))
+        self.assertEqual(await wire.closed_with(), 1000)
 
 
 class Counting(StringTransport):

@@ -47,6 +47,7 @@ export const words = {
   "filter.chats": "Search chats",
   "chats.none": "No conversations yet",
   "chats.noneText": "Find a friend by name, or start a group.",
+  "chats.find": "Find somebody",
   "chats.noMatch": "Nothing found",
   "draft": "Draft:",
   "find.label": "Find by name or number",

@@ -47,6 +47,7 @@ export const words = {
   "filter.chats": "搜索会话",
   "chats.none": "还没有会话",
   "chats.noneText": "按名字找一位好友，或者建一个群。",
+  "chats.find": "找人聊天",
   "chats.noMatch": "没有找到",
   "draft": "草稿：",
   "find.label": "按名字或号码查找",

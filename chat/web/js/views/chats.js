@@ -14,7 +14,8 @@ export class Chats {
   #filter = h("input", { type: "search", class: "search", placeholder: t("filter.chats"),
     "aria-label": t("filter.chats") });
   #list = h("ul", { class: "rows" });
-  #none = emptyState("chats", t("chats.none"), t("chats.noneText"));
+  #none = emptyState("chats", t("chats.none"), t("chats.noneText"),
+    h("a", { class: "button primary", href: "#/people" }, t("chats.find")));
   #noMatch = h("p", { class: "quiet padded" }, t("chats.noMatch"));
 
   constructor({ store, session }) {

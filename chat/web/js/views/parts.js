@@ -76,6 +76,7 @@ export function dialog(title, ...content) {
     h("header", {}, heading, iconButton("close", t("close"), () => element.close())), ...content));
   document.body.append(element);
   element.showModal();
+  element.querySelector("input")?.focus();
   return element;
 }
 

@@ -55,7 +55,8 @@ class Client(Requests, Service):
     :param endpoint: a Twisted client endpoint, or the description of one.
     :param user_id: the user's id, as :func:`~chat.client.register` gave it.
     :param password: may be left out when there is a ``token``, here or in the ledger.
-    :param ledger: the path of a file that keeps what must outlive this process; made if missing.
+    :param ledger: the path of a file that keeps what must outlive this process, made if missing;
+        or an open :class:`Ledger`, which the client closes when it stops.
     :param remember: keep the login's token in the ledger, so that the next start needs no password.
     :param takeover: end another login of this user, if there is one, at the first login.
     :param on_message: called with every message, in order.  It may return something to wait for;
@@ -81,7 +82,7 @@ class Client(Requests, Service):
         password: str | None = None,
         *,
         token: str | None = None,
-        ledger: str | os.PathLike[str] | None = None,
+        ledger: str | os.PathLike[str] | Ledger | None = None,
         remember: bool = False,
         takeover: bool = False,
         on_message: Callable[[AnyMessage], Any] | None = None,
@@ -99,7 +100,10 @@ class Client(Requests, Service):
         """Why it has stopped."""
         self.state = State.CONNECTING
         self._now = now
-        self._ledger = Ledger(ledger, user_id, seen=limits.seen) if ledger is not None else None
+        if ledger is None or isinstance(ledger, Ledger):
+            self._ledger = ledger
+        else:
+            self._ledger = Ledger(ledger, user_id, seen=limits.seen)
         self._remember = remember
         if token is None and self._ledger is not None:
             token = self._ledger.token()

@@ -173,8 +173,8 @@ class People:
 
     async def _create(self, order: Do) -> None:
         group_id = await asked(self._client.create_group(order.argument, order.text))
-        self._say(view.notice(f"#{text.plain(order.argument)} is group {group_id}"))
         await self.learn_groups()
+        self._say(view.notice(f"#{text.plain(order.argument)} is group {group_id}"))
 
     async def _join(self, order: Do) -> None:
         if not (order.argument.isascii() and order.argument.isdigit()):

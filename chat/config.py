@@ -114,6 +114,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "What such a client is taken to speak until it shows: final (LOGINOUT is 3, as most"
         " published copies have it) or seed (REG is 3).")] = "final"
 
+    status: Annotated[str, _words(BASICS, "ENDPOINT",
+        "Where /metrics, /healthz and /readyz are, and what chat-admin asks of a running server;"
+        " none: nowhere. When its port is taken, the default one is left out.")
+    ] = "tcp:9090:interface=127.0.0.1"
+
+    status_secret: Annotated[str, _words(BASICS, "PATH",
+        "The file with the secret that chat-admin shows there; made when it is missing, for its"
+        " owner alone. auto: beside the SQLite file, its name and .secret; none: chat-admin can"
+        " ask nothing.")] = "auto"
+
     database: Annotated[str, _words(BASICS, "URL",
         "Where the data are: sqlite:PATH (a relative one is found from where twistd is started),"
         " mysql://USER:PASSWORD@HOST:PORT/NAME (?unix_socket=PATH), or memory: (gone at the end)."
@@ -123,6 +133,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     registration: Annotated[Literal["open", "closed", "invite"], _words(BASICS, "WHO",
         "Who may register: open (everybody), closed (nobody), or invite (who has a code that an"
         " operator has made).")] = "open"
+
+    log_format: Annotated[Literal["text", "json"], _words(BASICS, "FORMAT",
+        "What a line of the log is: text, or json (an object with time, level, text, and address,"
+        " user, errno and duration where they are known).")] = "text"
 
     no_limits: Annotated[bool, _words(BASICS, "",
         "Lift the limits that hold strangers back; for benchmarks and trusted networks. What"

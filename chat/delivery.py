@@ -297,4 +297,5 @@ class Delivery:
             "online": len(self.online),
             "mailboxes": len(self.mailboxes),
             "in_flight": sum(box.pushed + box.waiting for box in self.mailboxes.values()),
+            "stored": sum(box.stored for box in self.mailboxes.values()),
         }

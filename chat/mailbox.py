@@ -121,6 +121,11 @@ class Mailbox:
         """Messages in memory that wait to be pushed."""
         return len(self._waiting)
 
+    @property
+    def stored(self) -> int:
+        """Messages that wait in the store, as far as is known here."""
+        return self._tally.stored
+
     # A message arrives
 
     def send(self, copy: Copy) -> None:

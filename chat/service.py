@@ -14,7 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 
 from . import __version__
@@ -22,6 +22,7 @@ from .accounts import Accounts
 from .commands import table
 from .config import Settings
 from .contacts import Contacts
+from .counts import Counts
 from .credentials import Credentials
 from .delivery import Delivery
 from .errors import BadStart
@@ -43,6 +44,7 @@ from .session import Session
 from .shelf import StoreShelf
 from .signals import Signals
 from .states import States
+from .status import Status
 from .storage import open_store
 from .tokens import TokenLogins
 
@@ -78,6 +80,7 @@ class Server:
         self.monotonic: Callable[[], float] = reactor.seconds
         clock = ReactorClock(reactor)
         self.limits = Limits(settings)
+        self.counts = Counts()
         self.turn = Turn(self.call_later)
         self.shelf = StoreShelf(store.offline, settings, clock, self.spawn, self.call_later)
         self.delivery = Delivery(settings, self.shelf, clock)
@@ -203,10 +206,19 @@ class ChatService(Service):
         self.store = open_store(settings.database, reactor)
         self.server = Server(settings, self.store, reactor)
         self.listeners = Listeners(settings, self.server, self.server.turn, reactor)
+        self.status = Status(settings, self.server, reactor)
+        self.observer: ILogObserver | None = None
+        """What writes the log; None: what twistd has."""
         self.failed = False
         """Whether it ends because it could not start."""
         self.started: Deferred[None] = succeed(None)
         """When the server lets clients in."""
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Become twistd's application's, and write its log if that is wanted."""
+        if self.observer is not None:
+            parent.setComponent(ILogObserver, self.observer)
+        super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
         """Take the ports.
@@ -215,6 +227,7 @@ class ChatService(Service):
         """
         super().privilegedStartService()
         self.listeners.bind()
+        self.status.bind()
 
     def startService(self) -> None:
         """Serve."""
@@ -227,6 +240,8 @@ class ChatService(Service):
         await self.store.open()
         await self.store.users.reset_states()
         self.listeners.open()
+        self.status.bind()
+        self.status.open()
         self.log.info("chat {version} is here", version=__version__)
         self.listeners.tell()
         self.log.info("data: {store}", store=self.store.describe())
@@ -246,8 +261,10 @@ class ChatService(Service):
 
     async def _stop(self) -> None:
         self.log.info("stopping")
+        self.status.stopping = True
         await self.listeners.close()
         await self.server.stop()
+        await self.status.close()
         self.log.info("stopped")
 
 

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from .commands import Commands
 from .config import Settings
 from .copies import Copy
+from .counts import Counts
 from .delivery import Delivery
 from .doors import Place
 from .errors import ChatError, Code, StoreAway
@@ -65,6 +66,7 @@ class Server(Protocol):
     delivery: Delivery
     relay: Relay
     limits: Limits
+    counts: Counts
     sessions: set[Session]
 
     def monotonic(self) -> float:
@@ -83,9 +85,10 @@ class Session:
     log = Logger()
 
     __slots__ = (
-        "_bad_lines", "_deaf", "_ending_at", "_entering", "_level_1_ack", "_mailbox", "_roster",
-        "address", "closed", "level", "line", "liveness", "nameless", "now", "origin", "outbox",
-        "pace", "place", "requests", "sender", "server", "token_id", "transport",
+        "_acknowledged", "_bad_lines", "_deaf", "_ending_at", "_entering", "_level_1_ack",
+        "_mailbox", "_roster", "address", "closed", "level", "line", "liveness", "nameless", "now",
+        "origin", "outbox", "pace", "place", "requests", "sender", "server", "token_id",
+        "transport",
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +120,8 @@ class Session:
         self.liveness = Liveness(self.now)
         self.requests = Requests(transport, self._perform)
         self._mailbox: Mailbox | None = None
+        self._acknowledged = 0
+        """The highest ``seq`` that the client has acknowledged."""
         self._deaf = False
         """Whether the last request has been read: what comes is thrown away."""
         self._ending_at: float | None = None
@@ -239,6 +244,9 @@ class Session:
             if self._mailbox is None or self.level < 2:
                 raise ChatError(Code.BAD_REQUEST, "nothing was pushed that asks for it")
             self._mailbox.received(request.seq)
+            if request.seq > self._acknowledged:
+                self.server.counts.delivered += request.seq - self._acknowledged
+                self._acknowledged = request.seq
         except ChatError as error:
             self._refuse(error, MsgId.RECEIVED, request.cid or None)
 
@@ -363,6 +371,7 @@ class Session:
             text=error.text,
         )
         if msgid == MsgId.LOGIN:
+            self.server.counts.logins_refused += 1
             self.answer(refusal(MsgId.LOGIN_ACK, error))
         elif msgid == MsgId.REG:
             self.answer(refusal(MsgId.REG_ACK, error))
@@ -383,10 +392,12 @@ class Session:
 
     def push(self, line: bytes) -> int:
         """See :meth:`chat.copies.Receiver.push`."""
+        self.server.counts.pushes += 1
         return self.outbox.write(line)
 
     def push_all(self, lines: list[bytes]) -> int:
         """See :meth:`chat.copies.Receiver.push_all`."""
+        self.server.counts.pushes += len(lines)
         return self.outbox.write_all(lines)
 
     def hint(self, line: bytes) -> None:
@@ -439,9 +450,12 @@ class Session:
         else:
             line, taken = self._level_1_ack(sender, waiting, self._roster)
         place = self.outbox.write(line)
+        self._acknowledged = 0
+        self.server.counts.logins += 1
         self.log.info(
             "{address} user {user}: logged in, level {proto}, {backlog} waiting",
             address=self.address, user=sender.id, proto=self.level, backlog=backlog,
+            duration=self._lasted(),
         )  # fmt: skip
         self._entering.callback(None)
         return taken, place
@@ -455,8 +469,9 @@ class Session:
         """Back to where one logs in."""
         if self.sender is not None:
             self.log.info(
-                "{address} user {user}: logged out", address=self.address, user=self.sender.id
-            )
+                "{address} user {user}: logged out",
+                address=self.address, user=self.sender.id, duration=self._lasted(),
+            )  # fmt: skip
         self.sender = None
         self.level = 1
         self._mailbox = None
@@ -464,6 +479,10 @@ class Session:
         if self.place is not None:
             self.place.stranger_again()
         self.liveness.opened_at = self.server.monotonic()
+
+    def _lasted(self) -> float:
+        """Seconds since the connection opened, or since somebody last logged out on it."""
+        return round(self.server.monotonic() - self.liveness.opened_at, 3)
 
     def answered(self) -> Awaitable[None]:
         """See :meth:`chat.accounts.Me.answered`."""
@@ -557,6 +576,7 @@ class Session:
         self.log.info(
             "{address} user {user}: closed, {why}",
             address=self.address, user=self.sender.id if self.sender else "-", why=why,
+            duration=self._lasted(),
         )  # fmt: skip
         self._leave()
         self.transport.abort()

@@ -20,6 +20,7 @@ from twisted.python.usage import UsageError
 from . import __version__, storage
 from .config import Settings
 from .errors import BadStart
+from .logs import json_observer
 from .options import SETTINGS, from_environment, manual, settings_from
 from .service import ChatService, make_service
 
@@ -117,6 +118,9 @@ def makeService(options: Options) -> IService:
         storage.check(settings.database)
         service = make_service(settings)
         service.privilegedStartService()
+        if settings.log_format == "json":
+            twistd = getattr(options, "parent", None) or {}
+            service.observer = json_observer(twistd, service.reactor.callFromThread)
     except BadStart as error:
         raise _ending(error) from error
     # twistd ends with status 0 whatever its service thinks of it.

@@ -1,14 +1,15 @@
 """Bytes to messages and back.
 
-Pure: no I/O, no state, raises only :class:`BadLine`.  A line is decoded and validated in one typed
-step; whatever that step skips (fields that the protocol does not know) is looked at only when the
-line's quotes tell that there is something of the kind.
+Pure: no I/O, no state but a count, raises only :class:`BadLine`.  A line is decoded and validated
+in one typed step; whatever that step skips (fields that the protocol does not know) is looked at
+only when the line's quotes tell that there is something of the kind.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -36,6 +37,9 @@ MSGIDS: dict[type[Request], int] = {
     kind: kind.__struct_config__.tag for kind in AnyRequest.__args__
 }
 """The msgid of each kind of request."""
+
+refused: Counter[Code] = Counter()
+"""How many refusals this process has put into words; all are, whoever refuses."""
 
 _REQUESTS = frozenset(MSGIDS.values())
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -146,6 +150,7 @@ def refusal(
     msgid: int, error: ChatError, *, ack: int | None = None, cid: str | None = None
 ) -> bytes:
     """A refused request's answer; ``ack`` and ``cid`` only in an ACK_MSG."""
+    refused[error.code] += 1
     answer: dict[str, Any] = {"msgid": msgid, "errno": int(error.code), "errmsg": error.text}
     if ack is not None:
         answer["ack"] = ack

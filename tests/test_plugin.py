@@ -49,7 +49,7 @@ class PluginTestCase(SynchronousTestCase):
 
     def environ(self, **variables: str) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if name[:5] != "CHAT_"}
-        return {**clean, "CHAT_WEB": "none", **variables}
+        return {**clean, "CHAT_WEB": "none", "CHAT_STATUS": "none", **variables}
 
     def begin(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

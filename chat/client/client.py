@@ -6,7 +6,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,7 +20,7 @@ from ..messages import LogOut, MsgId, Request
 from .deliveries import Deliveries, Messages
 from .dialogue import Dialogue
 from .endpoints import global_reactor, to_endpoint
-from .errors import BadAnswer, ClientError, LedgerError, NotOnline, Stopped
+from .errors import BadAnswer, ClientError, NotOnline, Stopped
 from .events import (
     Answered,
     Arrived,
@@ -33,8 +32,9 @@ from .events import (
     LoginFailed,
     Replied,
 )
-from .ledger import Ledger
+from .ledger import Ledger, written
 from .link import Link, State, Status
+from .posting import Posting
 from .receiving import Key
 from .requests import Requests
 from .results import AnyHint, AnyMessage, GroupMessage, Sent, Welcome
@@ -99,7 +99,6 @@ class Client(Requests, Service):
         self.error: Exception | None = None
         """Why it has stopped."""
         self.state = State.CONNECTING
-        self._now = now
         if ledger is None or isinstance(ledger, Ledger):
             self._ledger = ledger
         else:
@@ -119,7 +118,7 @@ class Client(Requests, Service):
         )
         self._deliveries = Deliveries(on_message, self._handled)
         self._on_hint = on_hint
-        self._on_sent = on_sent
+        self._posting = Posting(self._dialogue, self._ledger, on_sent, now)
         self._on_status = on_status
         self._link = Link(
             to_endpoint(endpoint),
@@ -130,7 +129,6 @@ class Client(Requests, Service):
             self._tell,
         )
         self._watching = False
-        self._sends: dict[str, list[Deferred[Sent]]] = {}
         self._asks: dict[str, Deferred[bytes]] = {}
         self._online: list[Deferred[Welcome]] = []
         self._stopping = False
@@ -167,11 +165,15 @@ class Client(Requests, Service):
             ``OutboxFull``, ``LedgerError``, or ``Stopped`` when the client stops before.
             Cancelling it only ends the waiting.
         """
-        return self._send(MsgId.ONE_CHAT, toid, text, cid)
+        sent = self._posting.send(MsgId.ONE_CHAT, toid, text, cid)
+        self._link.flush_soon()
+        return sent
 
     def send_group(self, groupid: int, text: str, *, cid: str | None = None) -> Deferred[Sent]:
         """Send a message to all members of a group; as :meth:`send`."""
-        return self._send(MsgId.GROUP_CHAT, groupid, text, cid)
+        sent = self._posting.send(MsgId.GROUP_CHAT, groupid, text, cid)
+        self._link.flush_soon()
+        return sent
 
     def reply(self, message: AnyMessage, text: str) -> Deferred[Sent]:
         """Send the one reply to a message, to where it came from.
@@ -251,7 +253,7 @@ class Client(Requests, Service):
         """Leave for good: messages under way are answered first, and the token that was to be
         remembered is forgotten.  Stops the client."""
         if self._ledger is not None:
-            self._record(self._ledger.keep_token, None)
+            written(self._ledger.keep_token, None)
         self._remember = False
         return self.ask(LogOut(), dict).addBoth(lambda _: self.stopService())
 
@@ -272,7 +274,7 @@ class Client(Requests, Service):
         if isinstance(event, Arrived):
             self._deliveries.give(event.message)
         elif isinstance(event, Answered):
-            self._answered(event)
+            self._posting.answered(event)
         elif isinstance(event, Replied):
             self._replied(event)
         elif isinstance(event, Hinted):
@@ -298,7 +300,7 @@ class Client(Requests, Service):
             return
         self._dialogue.token = token
         if self._ledger is not None and self._remember:
-            self._record(self._ledger.keep_token, token)
+            written(self._ledger.keep_token, token)
 
     def _handled(self, key: Key) -> None:
         """The application is done with a message.
@@ -307,21 +309,9 @@ class Client(Requests, Service):
         send it again, and it is known.
         """
         if self._ledger is not None and not self._stopped:
-            self._record(self._ledger.saw, key)
+            written(self._ledger.saw, key)
         self._dialogue.handled(key)
         self._link.flush_soon()
-
-    def _answered(self, event: Answered) -> None:
-        cid = event.unsent.cid
-        if self._ledger is not None:
-            self._record(self._ledger.forget, cid)
-        if self._on_sent is not None:
-            self._call(self._on_sent, event.unsent, event.result)
-        for waiting in self._sends.pop(cid, ()):
-            if isinstance(event.result, Sent):
-                waiting.callback(event.result)
-            else:
-                waiting.errback(event.result)
 
     def _replied(self, event: Replied) -> None:
         waiting = self._asks.pop(event.cid, None)
@@ -331,30 +321,12 @@ class Client(Requests, Service):
             else:
                 waiting.errback(event.result)
 
-    def _send(self, kind: int, target: int, text: str, cid: str | None) -> Deferred[Sent]:
-        if self.error is not None:
-            return fail(self.error)
-        stamp = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%d %H:%M:%S")
-        try:
-            unsent = self._dialogue.compose(kind, target, text, stamp, cid)
-            if self._ledger is not None and unsent.cid not in self._dialogue.outbox:
-                self._ledger.keep(unsent)
-            self._dialogue.send(unsent)
-        except ClientError as error:
-            return fail(error)
-        waiting: Deferred[Sent] = Deferred()
-        self._sends.setdefault(unsent.cid, []).append(waiting)
-        self._link.flush_soon()
-        return waiting
-
     def _stop(self, error: Exception) -> None:
         if self._stopping:
             return
         self._stopping = True
         self.error = error
-        sends, self._sends = self._sends, {}
-        for waiting in (w for each in sends.values() for w in each):
-            waiting.errback(error)
+        self._posting.end(error)
         online, self._online = self._online, []
         for one in online:
             one.errback(error)
@@ -387,10 +359,3 @@ class Client(Requests, Service):
         except Exception:
             self.log.failure("in {callback}", callback=callback)
             return None
-
-    def _record(self, write: Callable[..., Any], *args: Any) -> None:
-        """Write to the ledger what can be done without: at worst something is sent again."""
-        try:
-            write(*args)
-        except LedgerError:
-            self.log.failure("the ledger cannot be written")

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+from twisted.logger import Logger
 
 from .errors import LedgerError, LedgerInUse
 from .receiving import Key
 from .sending import Unsent
+
+log = Logger()
 
 APPLICATION_ID = 0x63686174
 VERSION = 1
@@ -168,3 +172,11 @@ class Ledger:
             raise LedgerError(f"{self.path}: {cause}") from cause
         except (sqlite3.Error, OSError) as cause:
             raise LedgerError(f"{self.path}: {cause}") from cause
+
+
+def written(write: Callable[..., None], *args: object) -> None:
+    """Write what can be done without: at worst something is sent again.  A failure is logged."""
+    try:
+        write(*args)
+    except LedgerError:
+        log.failure("the ledger cannot be written")

@@ -180,7 +180,7 @@ class People:
         if not (order.argument.isascii() and order.argument.isdigit()):
             raise ValueError("A group is joined by its id; who is in it can tell you: /groups")
         group = await asked(self._client.join_group(int(order.argument)))
-        self._roster.groups[group.id] = group
+        self._roster.set_groups([*self._roster.groups.values(), group])
         self._say(view.notice(f"You are in #{text.plain(group.groupname)}"))
 
     async def _members(self, order: Do) -> None:

@@ -75,10 +75,12 @@ class Roster:
     def set_friends(self, friends: Iterable[Friend]) -> None:
         """The list of friends, as it is now."""
         self.friends = {friend.id: friend for friend in friends}
+        self._name_talks(False, {friend.id: friend.name for friend in self.friends.values()})
 
     def set_groups(self, groups: Iterable[Group]) -> None:
         """The list of groups, as it is now."""
         self.groups = {group.id: group for group in groups}
+        self._name_talks(True, {group.id: group.groupname for group in self.groups.values()})
 
     def talk(self, group: bool, place_id: int, name: str | None = None) -> Talk:
         """The conversation with a user or in a group; begun when there was none."""
@@ -158,6 +160,11 @@ class Roster:
     def unread(self) -> list[Talk]:
         """The conversations in which something is unread."""
         return [talk for talk in self.talks.values() if talk.unread]
+
+    def _name_talks(self, group: bool, names: dict[int, str]) -> None:
+        for talk in self.talks.values():
+            if talk.group is group:
+                talk.name = names.get(talk.id, talk.name)
 
     def _name(self, group: bool, place_id: int, name: str | None) -> str:
         if name:

@@ -13,21 +13,10 @@ from typing import Any
 from ..client import Client
 from ..errors import ClientError, NotOnline, Refused, Stopped, TakenOver
 from ..link import State, Status
-from ..results import (
-    AnyHint,
-    AnyMessage,
-    Friend,
-    FriendAnswered,
-    FriendAsked,
-    FriendRemoved,
-    MembershipChanged,
-    Notice,
-    PresenceChanged,
-    ReadUpTo,
-    TypingChanged,
-)
+from ..results import AnyMessage
 from . import text, view
 from .deeds import Deeds
+from .hints import Hints
 from .orders import Do, Names, Order, Say, SayTo, Wrong, understand
 from .own import Own
 from .people import asked
@@ -37,8 +26,6 @@ from .view import Line
 
 TYPING_EVERY = 3.0
 """Seconds after which one tells again that one is typing."""
-TYPING_LASTS = 6.0
-"""Seconds that it is believed of others."""
 SETTLING = 1.5
 """Seconds that the first prompt waits for the first login."""
 LEAVING = 3.0
@@ -78,11 +65,11 @@ class Talker:
         self._own = Own(self)
         self.client = connect(
             on_message=self._arrived,
-            on_hint=self._hinted,
+            on_hint=Hints(self).heard,
             on_sent=self._own.answered,
             on_status=self._changed,
         )
-        self._deeds = Deeds(self)
+        self.deeds = Deeds(self)
         self.where = where
         self._on_welcome = on_welcome
         self._status = Status(State.CONNECTING)
@@ -109,6 +96,8 @@ class Talker:
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, working.cancel)
         await asyncio.wait([stopped, working], return_when=asyncio.FIRST_COMPLETED)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
         if stopped.done() and stopped.exception() is not None:
             self.outcome = Outcome.ENDED if self._was_online else Outcome.REFUSED
         for task in (reading, working, *self._tasks):
@@ -156,7 +145,7 @@ class Talker:
         elif isinstance(order, SayTo):
             self._own.send(self.roster.talk(order.group, order.target), order.text)
         elif isinstance(order, Do):
-            await self._deeds.do(order)
+            await self.deeds.do(order)
         else:
             self.say(view.error("Choose whom to talk to first: /to NAME."))
 
@@ -213,46 +202,6 @@ class Talker:
         loop = asyncio.get_running_loop()
         self._read_call = loop.call_later(0.3, lambda: self.client.read(cid, **target))
 
-    def _hinted(self, hint: AnyHint) -> None:
-        roster = self.roster
-        name = "" if isinstance(hint, Notice) else text.plain(hint.name)
-        if isinstance(hint, PresenceChanged):
-            friend = roster.friends.get(hint.id)
-            if friend is not None and friend.state != hint.state:
-                roster.friends[hint.id] = Friend(hint.id, hint.name, hint.state)
-                self.say(view.note(f"{name} is {text.plain(hint.state)}"))
-        elif isinstance(hint, TypingChanged):
-            talk = roster.talk(bool(hint.groupid), hint.groupid or hint.id)
-            if hint.typing:
-                talk.typing[hint.name] = monotonic() + TYPING_LASTS
-            else:
-                talk.typing.pop(hint.name, None)
-        elif isinstance(hint, ReadUpTo):
-            talk = roster.talk(bool(hint.groupid), hint.groupid or hint.id)
-            talk.read = talk.read or hint.upto == talk.last_sent
-        elif isinstance(hint, FriendAsked):
-            roster.asking[hint.id] = hint.name
-            self.say(*view.asks(hint.name, hint.note))
-        elif isinstance(hint, FriendAnswered):
-            did = "accepted" if hint.accept else "declined"
-            self.say(view.notice(f"{name} {did} your request to be friends"))
-            self.soon(self._deeds.learn_friends())
-        elif isinstance(hint, FriendRemoved):
-            roster.friends.pop(hint.id, None)
-            self.say(view.note(f"{name} is no friend of yours any more"))
-        elif isinstance(hint, MembershipChanged):
-            group = text.plain(roster.talk(True, hint.groupid).title)
-            did = {"creator": "is its creator now", "removed": "was put out"}.get(
-                hint.event, text.plain(hint.event)
-            )
-            self.say(view.note(f"{group}: {name} {did}"))
-            roster.members.pop(hint.groupid, None)
-            if hint.id == roster.user_id:
-                self.soon(self._deeds.learn_groups())
-        elif isinstance(hint, Notice):
-            self.say(view.notice(f"Server: {text.shortened(hint.msg, 500)}"))
-        self.screen.refresh()
-
     def _changed(self, status: Status) -> None:
         self._status = status
         self._retry_at = monotonic() + status.retry_in
@@ -264,10 +213,10 @@ class Talker:
                 self._was_online = True
                 self._greet(welcome.backlog)
             if welcome.more_friends:
-                self.soon(self._deeds.learn_friends())
+                self.soon(self.deeds.learn_friends())
             if welcome.more_groups:
-                self.soon(self._deeds.learn_groups())
-            self.soon(self._deeds.learn_requests())
+                self.soon(self.deeds.learn_groups())
+            self.soon(self.deeds.learn_requests())
         elif status.state is State.STOPPED and not isinstance(status.error, Stopped):
             words = "Another login of yours took over." if isinstance(
                 status.error, TakenOver

@@ -18,6 +18,7 @@ from .model import Account, Roster
 from .names import checked_name
 from .roster import Logins
 from .senders import Sender
+from .standing import Standing
 from .tokens import TokenLogins, digest_of
 from .wire import encode
 
@@ -26,12 +27,7 @@ class Me(Peer, Protocol):
     """The session as the rules of accounts see it."""
 
     closed: bool
-    address: str
-    """Where the client is, for the log."""
-    origin: str | None
-    """By what it is counted; see :func:`chat.doors.origin_of`."""
-    host: str
-    """Where it is, for its user."""
+    standing: Standing
     token_id: int
     """The token by which it logged in or may the next time; 0: there is none."""
 
@@ -83,7 +79,7 @@ class Accounts:
         # A name that is taken costs no hashing, and none of the registrations from that address.
         if await self._users.find(key) is not None:
             raise _name_taken()
-        bucket = self._limits.registration(me.origin or "", self._clock.monotonic())
+        bucket = self._limits.registration(me.standing.origin or "", self._clock.monotonic())
         try:
             encoded = await self._credentials.new_hash(password)
         except BaseException:
@@ -123,7 +119,7 @@ class Accounts:
         if type(takeover) is not bool:
             raise ChatError(Code.BAD_REQUEST, "takeover is not valid")
         try:
-            account, token, token_id = await self._credentials.login(me, ask, level)
+            account, token, token_id = await self._credentials.login(me.standing, ask, level)
             # Both are looked up at the same time, and before anybody is taken over.
             self._delivery.mailbox(account.id)
             roster = await self._logins.read(account.id, level)
@@ -143,7 +139,7 @@ class Accounts:
         self, me: Me, account: Account, level: int, roster: Roster, token: str, token_id: int
     ) -> None:
         if level >= 2 and not token:
-            token, token_id = await self._tokens.issue(account.id, me.host)
+            token, token_id = await self._tokens.issue(account.id, me.standing.host)
         if me.closed:
             self._delivery.release(account.id, me)
             return

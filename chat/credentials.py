@@ -12,6 +12,7 @@ from .interfaces import Clock, Users
 from .limits import Limits
 from .messages import Login
 from .model import Account
+from .standing import Standing
 from .tokens import TokenLogins
 
 PASSWORD_BYTES = 1024
@@ -25,13 +26,6 @@ class Passwords(Protocol):
 
     def verify(self, encoded: str | None, password: str) -> Awaitable[bool]:
         """Whether it fits; None stands for an unknown user, and costs the same."""
-
-
-class Whence(Protocol):
-    """Where somebody is who says who it is."""
-
-    address: str
-    origin: str | None
 
 
 def checked_password(password: str) -> str:
@@ -61,7 +55,7 @@ class Credentials:
         self._guesses = limits.guesses
         self._clock = clock
 
-    async def login(self, me: Whence, ask: Login, level: int) -> tuple[Account, str, int]:
+    async def login(self, whence: Standing, ask: Login, level: int) -> tuple[Account, str, int]:
         """Who logs in; and the token by which it did, and that one's id, or nothing and 0.
 
         Where there are a token and a password, the password counts if the token does not fit.
@@ -72,7 +66,7 @@ class Credentials:
             token: Any = ask.token
             if type(token) is not str:
                 raise ChatError(Code.BAD_REQUEST, "token is not valid")
-            found = await self._by_token(me, ask.id, token)
+            found = await self._by_token(whence, ask.id, token)
             if found is not None:
                 account, token_id = found
                 return account, token, token_id
@@ -80,10 +74,13 @@ class Credentials:
                 raise ChatError(Code.REFUSED, INVALID_LOGIN)
         if ask.password is UNSET:
             raise ChatError(Code.BAD_REQUEST, "password is missing")
-        return await self.by_password(me, ask.id, ask.password), "", 0
+        return await self.by_password(whence, ask.id, ask.password), "", 0
 
-    async def _by_token(self, me: Whence, user_id: int, token: str) -> tuple[Account, int] | None:
-        guess = self._guesses.begin(user_id, me.origin or "", self._clock.monotonic(), token=True)
+    async def _by_token(
+        self, whence: Standing, user_id: int, token: str
+    ) -> tuple[Account, int] | None:
+        origin = whence.origin or ""
+        guess = self._guesses.begin(user_id, origin, self._clock.monotonic(), token=True)
         try:
             found = await self._tokens.account(user_id, token)
         except BaseException:
@@ -94,12 +91,12 @@ class Credentials:
         guess.right()
         return found[0], found[1].id
 
-    async def by_password(self, me: Whence, user_id: int, password: str) -> Account:
+    async def by_password(self, whence: Standing, user_id: int, password: str) -> Account:
         """The user's account, if this is its password; an unknown one takes as long.
 
         :raises ChatError: 1, or 107 before anything is hashed.
         """
-        guess = self._guesses.begin(user_id, me.origin or "", self._clock.monotonic())
+        guess = self._guesses.begin(user_id, whence.origin or "", self._clock.monotonic())
         try:
             account = await self._users.account(user_id)
             encoded = None if account is None else account.password

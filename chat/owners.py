@@ -41,10 +41,10 @@ class Owners:
         """Another password; all tokens are gone, and there is a new one."""
         user_id = sender_of(me).id
         checked_password(ask.newpassword)
-        await self._credentials.by_password(me, user_id, ask.password)
+        await self._credentials.by_password(me.standing, user_id, ask.password)
         encoded = await self._credentials.new_hash(ask.newpassword)
         await self._store.users.set_password(user_id, encoded)
-        token, me.token_id = await self._tokens.issue(user_id, me.host)
+        token, me.token_id = await self._tokens.issue(user_id, me.standing.host)
         return {"token": token}
 
     async def tokens(self, me: Me, ask: ListTokens) -> Fields:
@@ -73,7 +73,7 @@ class Owners:
     async def delete(self, me: Me, ask: DeleteAccount) -> Fields:
         """The account and what is about it is gone, here and in the store."""
         sender = sender_of(me)
-        await self._credentials.by_password(me, sender.id, ask.password)
+        await self._credentials.by_password(me.standing, sender.id, ask.password)
         await me.answered()
         # Asked for now, as nobody will be its friend afterwards.
         watchers = await self._store.friends.watchers(sender.id)

@@ -30,7 +30,7 @@ from .receipts import Nameless
 from .relay import Relay
 from .requests import BUSY, CLOGGED, RATE, UNANSWERED, Requests, Tap
 from .senders import Sender
-from .throttle import Bucket
+from .standing import Standing
 from .welcome import Level1Ack, level_1_ack, level_2_ack
 from .wire import MSGIDS, BadLine, answer, parse, refusal
 
@@ -85,10 +85,9 @@ class Session:
     log = Logger()
 
     __slots__ = (
-        "_acknowledged", "_bad_lines", "_deaf", "_ending_at", "_entering", "_level_1_ack",
-        "_mailbox", "_roster", "address", "closed", "level", "line", "liveness", "nameless", "now",
-        "origin", "outbox", "pace", "place", "requests", "sender", "server", "token_id",
-        "transport",
+        "_acknowledged", "_deaf", "_ending_at", "_entering", "_level_1_ack", "_mailbox", "_roster",
+        "closed", "level", "line", "liveness", "nameless", "now", "outbox", "requests", "sender",
+        "server", "standing", "token_id", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -101,10 +100,6 @@ class Session:
         self.server = server
         self.transport = transport
         self.outbox = outbox
-        self.address, self.origin = transport.peer(False)
-        """Where the client is, for the log; and by what it is counted, None: not known yet."""
-        self.place: Place | None = None
-        """Its place among the connections; None: it was turned away."""
         self.token_id = 0
         """The token by which the client logs in, or may the next time; 0: it has none."""
         self.sender: Sender | None = None
@@ -114,9 +109,7 @@ class Session:
         """The line of the request that is being worked off."""
         self.closed = False
         self.now = server.monotonic()
-        self.pace = server.limits.strangers_pace(self.now)
-        """How fast requests are worked off; None: as they come."""
-        self._bad_lines: Bucket | None = None
+        self.standing = Standing(server.limits, *transport.peer(False), self.now)
         self.liveness = Liveness(self.now)
         self.requests = Requests(transport, self._perform)
         self._mailbox: Mailbox | None = None
@@ -137,34 +130,26 @@ class Session:
         :param place: one that the connection has already.
         """
         try:
-            if place is None:
-                place = self.server.limits.doors.enter()
-                self.place = place
-                if self.origin is not None:
-                    place.locate(self.origin)
-            self.place = place
+            self.standing.enter(place)
         except ChatError as error:
             self._turn_away(error)
 
     @property
-    def host(self) -> str:
-        """See :attr:`chat.accounts.Me.host`."""
-        return self.address.rpartition(":")[0]
+    def address(self) -> str:
+        """Where the client is, for the log."""
+        return self.standing.address
 
     def _locate(self, told: bool) -> None:
         """A proxy stands between: find out who the client is."""
-        self.address, self.origin = self.transport.peer(told)
-        if self.origin is not None and self.place is not None:
-            try:
-                self.place.locate(self.origin)
-            except ChatError as error:
-                self._turn_away(error)
+        try:
+            self.standing.locate(*self.transport.peer(told))
+        except ChatError as error:
+            self._turn_away(error)
 
     def _turn_away(self, error: ChatError) -> None:
         limits = self.server.limits
-        if self.place is not None:
-            # Whoever floods is to take nobody's place while being shown out.
-            self.place.leave()
+        # Whoever floods is to take nobody's place while being shown out.
+        self.standing.leave()
         if limits.log_lines.take(self.server.monotonic()) == 0:
             self.log.warn(
                 "{address}: turned away, {text}; {count} so far",
@@ -179,7 +164,7 @@ class Session:
         """Something was read: called once a read, before its lines."""
         self.now = now = self.server.monotonic()
         self.liveness.heard(now)
-        if self.origin is None:
+        if self.standing.origin is None:
             self._locate(True)
         outbox = self.outbox
         if outbox.queued - outbox.taken > PENDING_ANSWERS:
@@ -195,16 +180,13 @@ class Session:
         while at < end and not requests.paused and not self.closed and not self._deaf:
             if self.sender is not None and not requests.holds and requests.queue is None:
                 before = at
-                pace = self.pace
-                if pace is None:
-                    at = relay.pass_on(self, lines, at, end)
-                else:
-                    at = relay.pass_on(self, lines, at, min(end, at + int(pace.refill(self.now))))
+                at = relay.pass_on(
+                    self, lines, at, at + self.standing.allowance(end - at, self.now)
+                )
                 if at > before:
                     if self.sender.unanswered:
                         self._hold_for_answers(self.sender)
-                    if pace is not None:
-                        self._count(pace, at - before)
+                    self._count(at - before)
                     continue
             if lines[at]:
                 self.receive(lines[at])
@@ -255,10 +237,9 @@ class Session:
             self._refuse_bad(request, request.ack, request.cid)
             return
         server = self.server
-        pace = self.pace
-        if pace is not None:
-            pace.refill(server.monotonic())
-            self._count(pace, 1)
+        if self.standing.pace is not None:
+            self.standing.pace.refill(server.monotonic())
+            self._count(1)
         command = server.commands.get(type(request))
         sender = self.sender
         try:
@@ -304,25 +285,16 @@ class Session:
                 self._answer(request, fields, level)
         self._soon(lambda: self._release(BUSY))
 
-    def _count(self, pace: Bucket, requests: int) -> None:
+    def _count(self, requests: int) -> None:
         """So many were worked off; if that is all for now, what follows waits."""
-        wait = pace.spend(requests)
-        if wait:
+        pace = self.standing.pace
+        if pace is not None and (wait := pace.spend(requests)):
             self.requests.hold(RATE)
             self.server.call_later(wait, lambda: self._release(RATE))
 
     def _refuse_bad(self, bad: BadLine, ack: int, cid: str | None) -> None:
         """A line was no request: one now and then may happen, many are not waited for."""
-        now = self.server.monotonic()
-        if self._bad_lines is None:
-            self._bad_lines = self.server.limits.bad_lines(now)
-        wait = self._bad_lines.take(now)
-        if not wait:
-            self._refuse(bad, ack, cid)
-        else:
-            text = "too many lines that are no requests"
-            error = ChatError(Code.TOO_FAST, text, fatal=True, retry_after=max(0.1, round(wait, 1)))
-            self._refuse(error, ack, cid)
+        self._refuse(self.standing.bad_line(self.server.monotonic()) or bad, ack, cid)
 
     def _soon(self, call: Callable[[], object]) -> None:
         """Go on when whoever has brought the news is done: what comes next may need the same
@@ -424,9 +396,7 @@ class Session:
         self.nameless = Nameless(sender, self, MsgId.ONE_CHAT)
         self._roster = roster
         self._entering = Deferred()
-        if self.place is not None:
-            self.place.known()
-        self.pace = self.server.limits.pace(sender.id, self.server.monotonic())
+        self.standing.logged_in(sender.id, self.server.monotonic())
 
     async def enter(self, mailbox: Mailbox) -> None:
         """See :meth:`chat.accounts.Me.enter`."""
@@ -476,8 +446,7 @@ class Session:
         self.level = 1
         self._mailbox = None
         self.token_id = 0
-        if self.place is not None:
-            self.place.stranger_again()
+        self.standing.logged_out()
         self.liveness.opened_at = self.server.monotonic()
 
     def _lasted(self) -> float:
@@ -556,8 +525,7 @@ class Session:
         """The connection is gone."""
         self._leave()
         self.outbox.close()
-        if self.place is not None:
-            self.place.leave()
+        self.standing.leave()
         self.server.sessions.discard(self)
 
     def _leave(self) -> None:
@@ -587,7 +555,7 @@ class Session:
         """Called about once a second: silence and stalls have their bounds."""
         if self.closed:
             return
-        if self.origin is None:
+        if self.standing.origin is None:
             self._locate(False)
         settings = self.server.settings
         outbox = self.outbox

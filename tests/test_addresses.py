@@ -62,14 +62,14 @@ class BehindProxyTests(OverTcp):
         await client.nothing()
         for session in list(self.server.sessions):
             session.tick(self.server.monotonic())
-        origins = {session.origin for session in self.server.sessions}
+        origins = {session.standing.origin for session in self.server.sessions}
         self.assertEqual(origins, {"192.0.2.1", "192.0.2.2"})
 
     async def test_the_log_has_the_client(self) -> None:
         client = await self.come(ANN)
         await client.nothing()
         self.assertEqual([it.address for it in self.server.sessions], ["192.0.2.1:5000"])
-        self.assertEqual([it.host for it in self.server.sessions], ["192.0.2.1"])
+        self.assertEqual([it.standing.host for it in self.server.sessions], ["192.0.2.1"])
 
 
 class PageTests(OverWebSocket):

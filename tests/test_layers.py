@@ -42,7 +42,7 @@ ROOMS = (
     ),
     Room(
         "bounds",
-        ("tokens", "throttle", "guesses", "doors", "limits", "counts"),
+        ("tokens", "throttle", "guesses", "doors", "limits", "standing", "counts"),
         (),
         ("vocabulary",),
     ),
@@ -96,6 +96,7 @@ ROOMS = (
         ("vocabulary", "bounds", "rules", "commands", "conversations"),
     ),
     Room("secret", ("secret",), (), ()),
+    Room("progress", ("progress",), (), ()),
     Room(
         "status",
         ("status", "metrics"),
@@ -148,7 +149,13 @@ ROOMS = (
         "moving",
         ("moving",),
         ("argon2", "msgspec", "MySQLdb"),
-        ("vocabulary", "hashing", "rules", "storage"),
+        ("vocabulary", "hashing", "rules", "storage", "progress"),
+    ),
+    Room(
+        "admin",
+        ("admin",),
+        ("argon2", "msgspec"),
+        ("vocabulary", "bounds", "hashing", "rules", "storage", "secret", "progress"),
     ),
     Room("package", ("",), (), ()),
 )

@@ -11,8 +11,7 @@ import msgspec
 from .errors import ChatError
 from .messages import Chat
 from .model import Kept
-from .receipts import Burst, Nameless, Receipt, State
-from .wire import parse
+from .receipts import Receipt, State
 
 if TYPE_CHECKING:
     from .mailbox import Mailbox
@@ -83,83 +82,6 @@ class Copy(msgspec.Struct, gc=False, eq=False):
         if receipt is not None:
             self.receipt = None
             receipt.refuse(error)
-
-
-class Run(msgspec.Struct, gc=False, eq=False):
-    """Messages of one read from one level 1 client to another, which need no name of their own
-    unless something goes wrong: then they are taken apart."""
-
-    sender: int
-    stamp: int
-    """Of the first; the others have the next ones."""
-    prefix: str
-    """Of the cids that they get when they are taken apart; unique with the stamp behind it."""
-    lines: list[bytes]
-    receipt: Nameless | None
-    born: float
-    place: int
-    """How many bytes the connection had to write with the last of them."""
-    size: int
-    row: Row = Row.NONE
-
-    def settle(self) -> None:
-        """They have been pushed: nobody is told, but they are not unanswered any more."""
-        if self.receipt is not None:
-            self.receipt.sender.ended(len(self.lines))
-            self.receipt = None
-
-    def apart(self) -> list[Copy]:
-        """The messages, each with its place."""
-        place = self.place - self.size
-        copies = []
-        for index, line in enumerate(self.lines):
-            place += len(line) + 1
-            stamp = self.stamp + index
-            ask = parse(line)
-            assert isinstance(ask, Chat)
-            copies.append(
-                Copy(self.sender, stamp, f"{self.prefix}{stamp}", True, 5, line, self.receipt,
-                     self.born, ask, Row.NONE, place, True)
-            )  # fmt: skip
-        return copies
-
-
-class GroupRun(msgspec.Struct, gc=False, eq=False):
-    """What goes round a group together, in the hands of one level 1 client."""
-
-    receipt: Burst | None
-    copies: list[Copy]
-    """One of each message, for all members."""
-    lines: list[bytes]
-    born: float
-    size: int
-    place: int = 0
-    """How many bytes the connection had to write with the last of them."""
-    row: Row = Row.NONE
-    sender: int = 0
-    """Nobody's: a group is not blocked."""
-
-    def settle(self) -> None:
-        """They have been pushed."""
-        burst, self.receipt = self.receipt, None
-        if burst is not None:
-            burst.end()
-
-    def apart(self) -> list[Copy]:
-        """The messages, each with its place."""
-        burst, self.receipt = self.receipt, None
-        place = self.place - self.size
-        copies = []
-        for index, copy in enumerate(self.copies):
-            place += len(copy.body) + 1
-            receipt = None if burst is None else burst.parts[index]
-            copies.append(
-                Copy(copy.sender, copy.stamp, copy.cid, copy.given, copy.kind, copy.body, receipt,
-                     self.born, copy.ask, Row.NONE, place, True)
-            )  # fmt: skip
-        if burst is not None:
-            burst.apart()
-        return copies
 
 
 class Receiver(Protocol):

@@ -19,7 +19,8 @@ from .errors import ChatError, Code
 from .interfaces import Clock
 from .mailbox import Mailbox
 from .messages import Chat, MsgId, OneChat, OptionalId
-from .receipts import Answers, Nameless, NamelessGroup, Receipt, Sent, SentToGroup
+from .receipts import Answers, Nameless, NamelessGroup, Receipt, Sent, SentToGroup, digest_of
+from .runs import Run
 from .senders import Sender
 from .wire import chat_body
 
@@ -104,8 +105,8 @@ class Delivery:
         self.stamps = Stamps(clock)
         self.presence: list[Callable[[int, str, bool], None]] = []
         """Called with id, name and whether the user is online now, when that changes."""
-        self.said: list[Callable[[Copy, int, int], None]] = []
-        """Called with each accepted message, and its recipient or its group."""
+        self.said: list[Callable[[Copy | Run, int, int], None]] = []
+        """Called with what is accepted, and its recipient or its group."""
         self._settings = settings
         self._shelf = shelf
         self._clock = clock
@@ -150,8 +151,8 @@ class Delivery:
             sender.unanswered += 1
         else:
             body = chat_body(ask, me.line, sender.fields, self.time_text())
-            digest = hash((int(kind), target, ask.msg))
-            known = sender.sent.get(cid)
+            digest = digest_of(kind, target, ask.msg)
+            known = sender.known(cid)
             if known is not None:
                 known.again(me, digest)
                 return None
@@ -287,9 +288,10 @@ class Delivery:
         for sender in self.senders.values():
             if excess <= 0:
                 break
-            for _ in range(sender.remembered // 2):
-                sender.forget_oldest()
-                excess -= 1
+            half = sender.remembered // 2
+            while half > 0 and (count := sender.forget_oldest()):
+                half -= count
+                excess -= count
 
     def figures(self) -> dict[str, Any]:
         """Counted for the status page."""

@@ -21,11 +21,12 @@ from collections.abc import Sequence
 from enum import Enum
 
 from .config import Settings
-from .copies import Copy, GroupRun, Receiver, Row, Run, Shelf
+from .copies import Copy, Receiver, Row, Shelf
 from .errors import ChatError, Code
 from .messages import MsgId
 from .model import Census, Keeping, Kept, Outcome
 from .receipts import State
+from .runs import GroupRun, Run
 from .window import Tally, Window
 from .wire import with_seq
 
@@ -113,7 +114,7 @@ class Mailbox:
 
     @property
     def pushed(self) -> int:
-        """Messages that were pushed and are not acknowledged (those of a run count as one)."""
+        """Messages that were pushed and are not acknowledged."""
         return len(self._window)
 
     @property
@@ -162,22 +163,30 @@ class Mailbox:
         for copy in copies[pushed:]:
             self.send(copy)
 
-    def send_run(self, run: Run | GroupRun) -> bool:
-        """Take messages that may go to a level 1 client together, if it is live and keeps up."""
+    def room(self, sender: int) -> int:
+        """How many messages of this sender may be pushed together; 0: they have to take the way of
+        :meth:`send`."""
+        if self.phase is not _LIVE or self._waiting or sender in self.blocked:
+            return 0
+        room = self._window.room(self._settings)
+        if room <= 0:
+            self._make_room()
+            room = self._window.room(self._settings)
+        return room
+
+    def push_run(self, run: Run | GroupRun) -> None:
+        """Push messages together; there must be :meth:`room`, in bytes for the first of them."""
         receiver = self.receiver
-        window = self._window
-        if (
-            self.phase is not _LIVE
-            or receiver is None
-            or self._waiting
-            or run.sender in self.blocked
-            or (window.copies and not window.has_room(self._settings))
-        ):
-            return False
-        run.place = receiver.push_all(run.lines)
-        window.copies.append(run)
-        window.size += run.size
-        return True
+        assert receiver is not None
+        if receiver.level == 1:
+            run.place = receiver.push_all(run.lines)
+        else:
+            assert type(run) is Run
+            receiver.push_all(run.with_seqs(self._seq + 1))
+            self._seq += len(run.lines)
+            run.place = self._seq
+            run.numbered = True
+        self._window.enter_run(run)
 
     def _make_room(self) -> None:
         # A level 1 client's window empties as the kernel takes its bytes, which may be now.
@@ -419,8 +428,8 @@ class Mailbox:
         if alone and (type(only) is Run or type(only) is GroupRun):
             # What happens nearly always, without the calls that all else takes.
             copies.clear()
-            window.size = 0
-            only.settle()
+            window.count = window.size = 0
+            only.settle(State.PUSHED)
         else:
             self._acknowledge(taken, State.PUSHED)
 

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from .senders import Sender
 
 
+def digest_of(kind: int, target: int, text: str) -> int:
+    """What tells a repeat from another message."""
+    return hash(text) ^ place_of(kind, target)
+
+
+def place_of(kind: int, target: int) -> int:
+    """The part of :func:`digest_of` that all messages to one target share."""
+    return hash((kind, target))
+
+
 class State(IntEnum):
     """A fact about a message; the weakest of a group's comes first."""
 
@@ -67,7 +77,7 @@ class Sent(msgspec.Struct, gc=False, eq=False):
     target: int
     cid: str
     digest: int
-    """Over msgid, target and text: tells a repeat from another message."""
+    """See :func:`digest_of`."""
     state: State | None = None
     """None while it is open."""
     answered_at: float = 0.0
@@ -114,6 +124,88 @@ class Sent(msgspec.Struct, gc=False, eq=False):
         """The answer; there must be one."""
         assert self.state is not None
         return _ONE + encode(self.cid) + _TAILS[self.state]
+
+    # As one of what a sender remembers
+
+    def __len__(self) -> int:
+        return 1
+
+    def fresh(self, since: float) -> bool:
+        """Whether it is under way, or was answered since then and not refused."""
+        known = self.sender.sent.get(self.cid) is self
+        return known and (self.state is None or self.answered_at > since)
+
+    def forget(self, sent: dict[str, Sent | SentTogether]) -> None:
+        """Take it out of this memory, where it is not another one's already."""
+        if sent.get(self.cid) is self:
+            del sent[self.cid]
+
+
+class SentTogether(msgspec.Struct, gc=False, eq=False):
+    """Messages with a ``cid`` that one read brought for one recipient: one answer, as long as they
+    stay together, and one thing to remember."""
+
+    sender: Sender
+    asked_by: Answers
+    target: int
+    cids: list[str]
+    digests: list[int]
+    state: State | None = None
+    answered_at: float = 0.0
+    parts: list[Sent] | None = None
+    """The messages, once somebody had to tell them apart."""
+
+    def settle_many(self, count: int, state: State) -> None:
+        """All of them are served."""
+        if self.parts is not None:
+            settle_all(self.parts, state)
+            return
+        sender = self.sender
+        self.state = state
+        self.answered_at = sender.now()
+        if self.asked_by.level >= 2:
+            tail = _TAILS[state]
+            self.asked_by.answer_all([_ONE + encode(cid) + tail for cid in self.cids])
+        sender.ended(count)
+
+    def apart(self) -> list[Sent]:
+        """The messages; from now on each is answered, and remembered, by itself."""
+        if self.parts is None:
+            self.parts = [self._part(index) for index in range(len(self.cids))]
+            self.sender.sent.update(zip(self.cids, self.parts, strict=True))
+        return self.parts
+
+    def part(self, cid: str) -> Sent:
+        """The message of that name, which must be one of them."""
+        index = self.cids.index(cid)
+        # What is answered can stay together: nothing more happens to it.
+        return self._part(index) if self.state is not None else self.apart()[index]
+
+    def _part(self, index: int) -> Sent:
+        return Sent(
+            self.sender, self.asked_by, MsgId.ONE_CHAT, self.target, self.cids[index],
+            self.digests[index], self.state, self.answered_at,
+        )  # fmt: skip
+
+    # As one of what a sender remembers
+
+    def __len__(self) -> int:
+        return len(self.cids)
+
+    def fresh(self, since: float) -> bool:
+        """Whether one of them is."""
+        if self.parts is not None:
+            return any(part.fresh(since) for part in self.parts)
+        return self.state is None or self.answered_at > since
+
+    def forget(self, sent: dict[str, Sent | SentTogether]) -> None:
+        """Take them out of this memory, where they are not others' already."""
+        if self.parts is not None:
+            for part in self.parts:
+                part.forget(sent)
+        else:
+            for cid in self.cids:
+                del sent[cid]
 
 
 class SentToGroup(Sent, gc=False, eq=False):
@@ -183,6 +275,10 @@ class Nameless:
     def settle(self, state: State) -> None:
         """See :class:`Receipt`."""
         self.sender.ended(1)
+
+    def settle_many(self, count: int, state: State) -> None:
+        """So many of them are served."""
+        self.sender.ended(count)
 
     def refuse(self, error: ChatError) -> None:
         """See :class:`Receipt`."""

@@ -17,6 +17,7 @@ from .errors import StoreAway
 from .interfaces import Clock, History
 from .model import Said
 from .receipts import NamelessGroup, SentToGroup
+from .runs import Run
 
 BATCH_LINES = 5000
 BATCH_BYTES = 4 << 20
@@ -44,29 +45,45 @@ _Gaps = dict[tuple[int, int, int], int]
 
 
 class _Waiting(NamedTuple):
-    copy: Copy
+    said: Copy | Run
     recipient: int
     group: int
     receipt: SentToGroup | NamelessGroup | None
     """Of a group message."""
+    messages: int
+    size: int
+    """How many these are, and their bytes, about."""
 
     @property
     def open(self) -> bool:
         """Whether it is not known yet what becomes of it."""
         receipt = self.receipt
-        return self.copy.receipt is not None if receipt is None else receipt.open > 0
+        return self.said.receipt is not None if receipt is None else receipt.open > 0
 
     @property
     def taken(self) -> bool:
         """Whether it was."""
-        receipt = self.receipt
-        return not self.copy.void if receipt is None else receipt.error is None
+        if self.receipt is not None:
+            return self.receipt.error is None
+        return type(self.said) is Run or not self.said.void  # type: ignore[union-attr]
 
-    @property
-    def line(self) -> Said:
-        """The line of the history."""
-        copy = self.copy
-        return Said(copy.stamp, copy.sender, self.recipient, self.group, copy.cid, copy.body)
+    def parts(self) -> list[_Waiting]:
+        """What went together and has been taken apart, one by one."""
+        parts = self.said.parts if type(self.said) is Run else None
+        return [
+            _Waiting(copy, self.recipient, self.group, None, 1, len(copy.body))
+            for copy in parts or ()
+        ]
+
+    def lines(self) -> list[Said]:
+        """The lines of the history."""
+        said = self.said
+        if isinstance(said, Run):
+            return [
+                Said(said.stamp + index, said.sender, self.recipient, 0, said.cid(index), line)
+                for index, line in enumerate(said.lines)
+            ]
+        return [Said(said.stamp, said.sender, self.recipient, self.group, said.cid, said.body)]
 
 
 class Recorder:
@@ -92,6 +109,7 @@ class Recorder:
         self._clock = clock
         self._spawn = spawn
         self._waiting: deque[_Waiting] = deque()
+        self._count = 0
         self._bytes = 0
         self._enough = BATCH_LINES
         """With so many waiting, writing does not wait for the next tick."""
@@ -114,22 +132,24 @@ class Recorder:
     def _has_work(self) -> bool:
         return bool(self._waiting or self._again or self._gaps)
 
-    def said(self, copy: Copy, recipient: int, group: int) -> None:
-        """A message is on its way to a recipient or to a group; the other is 0."""
-        if len(self._waiting) >= self._most or self._bytes >= WAITING_BYTES:
-            self._miss(copy.sender, recipient, group, copy.stamp)
+    def said(self, said: Copy | Run, recipient: int, group: int) -> None:
+        """Messages are on their way to a recipient or to a group; the other is 0."""
+        count, size = (len(said.lines), said.size) if type(said) is Run else (1, len(said.body))  # type: ignore[union-attr]
+        if self._count + count > self._most or self._bytes >= WAITING_BYTES:
+            self._miss(said.sender, recipient, group, said.stamp, count)
             return
         receipt = None
         if group:
-            assert isinstance(copy.receipt, SentToGroup | NamelessGroup)
-            receipt = copy.receipt
-        self._waiting.append(_Waiting(copy, recipient, group, receipt))
-        self._bytes += len(copy.body)
-        if len(self._waiting) >= self._enough and self._retry_at is None:
+            assert isinstance(said.receipt, SentToGroup | NamelessGroup)
+            receipt = said.receipt
+        self._waiting.append(_Waiting(said, recipient, group, receipt, count, size))
+        self._count += count
+        self._bytes += size
+        if self._count >= self._enough and self._retry_at is None:
             self.write()
 
-    def _miss(self, sender: int, recipient: int, group: int, stamp: int) -> None:
-        self.missed += 1
+    def _miss(self, sender: int, recipient: int, group: int, stamp: int, count: int = 1) -> None:
+        self.missed += count
         about = stamp // GAP_MICROS
         for place in ((0, group),) if group else ((sender, 0), (recipient, 0)):
             if len(self._gaps) < GAPS:
@@ -159,7 +179,7 @@ class Recorder:
                 await self._record(batch, gaps)
         finally:
             self._writing = False
-            self._enough = len(self._waiting) + BATCH_LINES
+            self._enough = self._count + BATCH_LINES
 
     async def _record(self, batch: list[Said], gaps: _Gaps) -> None:
         try:
@@ -182,15 +202,20 @@ class Recorder:
         """The next lines of which it is known that they are to be recorded."""
         batch, self._again = self._again, []
         still_open: list[_Waiting] = []
-        size = 0
+        count = size = 0
         while self._waiting and len(batch) < BATCH_LINES and size < BATCH_BYTES:
             one = self._waiting.popleft()
+            if parts := one.parts():
+                self._waiting.extendleft(reversed(parts))
+                continue
             if one.open:
                 still_open.append(one)
                 continue
-            size += len(one.copy.body)
+            count += one.messages
+            size += one.size
             if one.taken:
-                batch.append(one.line)
+                batch += one.lines()
+        self._count -= count
         self._bytes -= size
         self._waiting.extendleft(reversed(still_open))
         return batch

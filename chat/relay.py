@@ -2,7 +2,8 @@
 
 What people online say to each other is nearly all of a server's work, so it has a way of its own,
 one loop without a call a message where it can be: messages that hold just what the original's
-client writes, to somebody whose mailbox is live.  Everything else, and everything that goes wrong,
+client writes, and perhaps a ``cid``, to somebody whose mailbox is live.  Those of one read to one
+recipient travel as one :class:`~chat.runs.Run`.  Everything else, and everything that goes wrong,
 is left to the ordinary way (:meth:`chat.delivery.Delivery.one_chat`), which does the same, step by
 step; ``tests/test_relay.py`` holds the two to the same results.
 """
@@ -11,30 +12,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import UNSET, MsgspecError, UnsetType
+from msgspec import UNSET, MsgspecError
 
-from .copies import Copy, Run
 from .delivery import Delivery, Peer
-from .mailbox import Mailbox, Phase
 from .messages import MsgId, OneChat
-from .receipts import Receipt, Sent
+from .receipts import SentTogether, place_of
+from .runs import Run
+from .senders import Sender
 from .wire import decode
 
-_LIVE = Phase.LIVE
 _ONE_CHAT = int(MsgId.ONE_CHAT)
+_FRAME = len('{"msgid":5,"toid":,"msg":"","time":""}')
+_CID = len(',"cid":""')
 _PLAIN_QUOTES = 18
 """The quotes of a chat line with id, name and time, none of them in a text."""
 
 
 class Relay:
-    """Passes messages on."""
+    """Passes messages on.
 
-    def __init__(self, delivery: Delivery, unanswered: int, run_size: int) -> None:
+    :param unanswered: messages of one sender that may be unanswered.
+    """
+
+    def __init__(self, delivery: Delivery, unanswered: int) -> None:
         self._delivery = delivery
         self._unanswered = unanswered
-        """Messages of one sender that may be unanswered."""
-        self._run_size = run_size
-        """Messages, at most, that are taken together."""
 
     def pass_on(self, me: Peer, lines: Sequence[bytes], at: int, end: int) -> int:
         """Send the messages from ``at`` to ``end`` that can go this way; the index of the next
@@ -45,136 +47,99 @@ class Relay:
         sender = me.sender
         if sender is None or sender.gates:
             return at
-        limit = min(end, at + self._unanswered - sender.unanswered)
-        if me.level == 1 and not self._delivery.said:
-            at, stopped = self._pass_runs(me, lines, at, limit)
-            if stopped:
-                return at
-        if at < limit:
-            at = self._pass_copies(me, lines, at, limit)
+        end = min(end, at + self._unanswered - sender.unanswered)
+        while at < end:
+            count = self._pass_run(me, sender, lines, at, end)
+            if not count:
+                break
+            at += count
         return at
 
-    def _pass_runs(self, me: Peer, lines: Sequence[bytes], at: int, limit: int) -> tuple[int, bool]:
-        """Messages without a ``cid`` between level 1 clients; whether the next line is for the
-        ordinary way."""
-        sender = me.sender
-        assert sender is not None
-        my_id, my_name = sender.id, sender.name
-        mailboxes = self._delivery.mailboxes
-        run: list[bytes] = []
-        toid = size = 0
-        mailbox: Mailbox | None = None
-        while at < limit:
+    def _pass_run(
+        self, me: Peer, sender: Sender, lines: Sequence[bytes], start: int, end: int
+    ) -> int:
+        """Send what goes to one recipient together; how many messages that were.
+
+        That a line holds nothing but what was decoded is seen from its length.  It has each of
+        these fields once at least, and none can be written with fewer bytes than here: a key or a
+        text has at least a byte for each of its characters, an integer has one spelling, and our
+        encoding of the name is the shortest.  So a line of just that length has no other field, no
+        field twice, no space and no escape.  A longer one is looked at once more: a text that is
+        not ASCII has more bytes than characters.
+        """
+        line = lines[start]
+        try:
+            ask = decode(line)
+        except (ValueError, RecursionError, MsgspecError):
+            return 0
+        if type(ask) is not OneChat:
+            return 0
+        toid = ask.toid
+        delivery = self._delivery
+        mailbox = delivery.mailboxes.get(toid)
+        if mailbox is None:
+            return 0
+        named = ask.cid is not UNSET
+        if not named and me.level != 1:
+            return 0
+        room = mailbox.room(sender.id)
+        if room <= 0:
+            return 0
+        my_id, my_name, id_field, name_field = sender.fields
+        frame = _FRAME + len(id_field) + len(name_field) + len(b"%d" % toid)
+        quotes = _PLAIN_QUOTES
+        if named:
+            frame += _CID
+            quotes += 4
+        place = place_of(_ONE_CHAT, toid)
+        sent = sender.sent
+        cids: list[str] = []
+        digests: list[int] = []
+        together = SentTogether(sender, me, toid, cids, digests)
+        at = start
+        end = min(end, start + room)
+        while True:
+            time = ask.time
+            if ask.id != my_id or ask.name != my_name or type(time) is not str:
+                break
+            cid = ask.cid
+            length = frame + len(ask.msg) + len(time)
+            if cid is not UNSET:
+                if not named or cid in sent:
+                    break
+                length += len(cid)
+            elif named:
+                break
+            if len(line) != length and (
+                line.count(b'"') != quotes or ask.seq is not UNSET or line[-1] != 0x7D
+            ):
+                break
+            if cid is not UNSET:
+                sent[cid] = together
+                cids.append(cid)
+                digests.append(hash(ask.msg) ^ place)
+            at += 1
+            if at == end:
+                break
             line = lines[at]
             try:
                 ask = decode(line)
             except (ValueError, RecursionError, MsgspecError):
                 break
-            if (
-                type(ask) is not OneChat
-                or ask.id != my_id
-                or ask.name != my_name
-                or ask.cid is not UNSET
-                or type(ask.time) is not str
-                or ask.seq is not UNSET
-                or line.count(b'"') != _PLAIN_QUOTES
-                or line[-1] != 0x7D
-            ):
+            if type(ask) is not OneChat or ask.toid != toid:
                 break
-            if ask.toid != toid or len(run) >= self._run_size:
-                if run and not self._send_run(me, mailbox, run, size):
-                    return at - len(run), True
-                run = []
-                size = 0
-                toid = ask.toid
-                mailbox = mailboxes.get(toid)
-                if mailbox is None or mailbox.phase is not _LIVE:
-                    return at, True
-                receiver = mailbox.receiver
-                if receiver is None or receiver.level != 1:
-                    return at, False
-            run.append(line)
-            size += len(line) + 1
-            at += 1
-        if run and not self._send_run(me, mailbox, run, size):
-            return at - len(run), True
-        return at, at < limit
-
-    def _send_run(self, me: Peer, mailbox: Mailbox | None, run: list[bytes], size: int) -> bool:
-        sender = me.sender
-        assert sender is not None and mailbox is not None
-        stamps = self._delivery.stamps
-        first = stamps.reserve(len(run))
-        sender.unanswered += len(run)
-        prefix = self._delivery.given_prefix
-        if mailbox.send_run(Run(sender.id, first, prefix, run, me.nameless, me.now, 0, size)):
-            return True
-        sender.unanswered -= len(run)
-        return False
-
-    def _pass_copies(self, me: Peer, lines: Sequence[bytes], at: int, limit: int) -> int:
-        """Messages that each have a name, their sender's or ours."""
-        sender = me.sender
-        assert sender is not None
-        my_id, my_name = sender.id, sender.name
-        mailboxes = self._delivery.mailboxes
-        listeners = self._delivery.said
-        prefix = self._delivery.given_prefix
-        sent_before = sender.sent
-        remember = sender.order.append
-        now = me.now
-        stamp = self._delivery.stamps.reserve(limit - at)
-        toid = 0
-        mailbox: Mailbox | None = None
-        copies: list[Copy] = []
-        receipt: Receipt
-        cid: str
-        while at < limit:
-            line = lines[at]
-            try:
-                ask = decode(line)
-            except (ValueError, RecursionError, MsgspecError):
-                break
-            if (
-                type(ask) is not OneChat
-                or ask.id != my_id
-                or ask.name != my_name
-                or type(ask.time) is not str
-                or ask.seq is not UNSET
-                or line[-1] != 0x7D
-            ):
-                break
-            name = ask.cid
-            if name is UNSET:
-                if line.count(b'"') != _PLAIN_QUOTES or me.level != 1:
-                    break
-            elif line.count(b'"') != _PLAIN_QUOTES + 4 or name in sent_before:
-                break
-            if ask.toid != toid:
-                if copies and mailbox is not None:
-                    mailbox.send_all(copies)
-                    copies = []
-                toid = ask.toid
-                mailbox = mailboxes.get(toid)
-                if mailbox is None or mailbox.phase is not _LIVE:
-                    break
-            given = isinstance(name, UnsetType)
-            if isinstance(name, UnsetType):
-                cid = f"{prefix}{stamp}"
-                receipt = me.nameless
-            else:
-                cid = name
-                receipt = Sent(sender, me, _ONE_CHAT, toid, cid, hash((_ONE_CHAT, toid, ask.msg)))
-                sent_before[cid] = receipt
-                remember(receipt)
-            sender.unanswered += 1
-            copy = Copy(my_id, stamp, cid, given, _ONE_CHAT, line, receipt, now, ask)
-            for listener in listeners:
-                listener(copy, toid, 0)
-            copies.append(copy)
-            stamp += 1
-            at += 1
-        if copies and mailbox is not None:
-            mailbox.send_all(copies)
-        sender.trim()
-        return at
+        count = at - start
+        if not count:
+            return 0
+        some = list(lines[start:at])
+        sender.unanswered += count
+        run = Run(
+            my_id, delivery.stamps.reserve(count), cids if named else None, delivery.given_prefix,
+            some, together if named else me.nameless, me.now, sum(map(len, some)) + count,
+        )  # fmt: skip
+        for listener in delivery.said:
+            listener(run, toid, 0)
+        mailbox.push_run(run)
+        if named:
+            sender.remember_all(together)
+        return count

@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from .copies import Copy, GroupRun
+from .copies import Copy
 from .delivery import Delivery
 from .errors import ChatError, Code, StoreAway
 from .mailbox import busy
 from .receipts import Burst, NamelessGroup, SentToGroup, State
 from .rooms import Room, Rooms, not_a_member
+from .runs import GroupRun
 
 SLICE = 250
 """What one message, or what goes with it, may cost in one turn; see :meth:`_Round.cost`."""
@@ -143,11 +144,8 @@ class _Messages(_Round):
                 mailbox = delivery.mailbox(user_id)
             receiver = mailbox.receiver
             # A level 1 client needs no names for what it is sent, unless something goes wrong.
-            if (
-                receiver is not None
-                and receiver.level == 1
-                and mailbox.send_run(GroupRun(burst, copies, lines, born, size))
-            ):
+            if receiver is not None and receiver.level == 1 and mailbox.room(0) > 0:
+                mailbox.push_run(GroupRun(burst, copies, lines, born, size))
                 burst.began()
             else:
                 mailbox.send_all([

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 
 from .config import Settings
 from .errors import ChatError, Code
 from .messages import MsgId
-from .receipts import Sent
+from .receipts import Sent, SentTogether
 from .wire import encode
 
 GATES = 1000
@@ -25,7 +26,7 @@ class Sender:
     """One user as the author of messages."""
 
     __slots__ = (
-        "_remembered", "_seconds", "fields", "gates", "id", "low_water", "name", "now",
+        "_ordered", "_remembered", "_seconds", "fields", "gates", "id", "low_water", "name", "now",
         "on_low_water", "order", "sent", "unanswered",
     )  # fmt: skip
 
@@ -41,24 +42,36 @@ class Sender:
         self.low_water = 0
         self.on_low_water: Callable[[], None] | None = None
         """Called once, when :attr:`unanswered` has come down to :attr:`low_water`."""
-        self.sent: dict[str, Sent] = {}
+        self.sent: dict[str, Sent | SentTogether] = {}
         """By ``cid``, what is under way and what is answered and remembered."""
         self.gates: dict[int, str] = {}
         """After a 108: by target (groups negative) the ``cid`` with which it goes on."""
-        self.order: deque[Sent] = deque()
+        self.order: deque[Sent | SentTogether] = deque()
         """The same, and what was refused lately, as it arrived."""
+        self._ordered = 0
+        """How many messages that is."""
         self._remembered = settings.remembered_cids
         self._seconds = settings.remembered_seconds
+
+    def known(self, cid: str) -> Sent | None:
+        """The message with this ``cid``, if it is under way or remembered."""
+        sent = self.sent.get(cid)
+        return sent.part(cid) if isinstance(sent, SentTogether) else sent
 
     def remember(self, sent: Sent) -> None:
         """A message is under way; its answer is remembered with the last ones."""
         self.sent[sent.cid] = sent
-        self.order.append(sent)
-        self.trim()
+        self.remember_all(sent)
 
-    def trim(self) -> None:
-        """Keep what is remembered within its bound."""
-        for _ in range(len(self.order) - self._remembered - self.unanswered):
+    def remember_all(self, sent: Sent | SentTogether) -> None:
+        """The same for messages that are in :attr:`sent` already."""
+        self.order.append(sent)
+        self._ordered += len(sent)
+        # Within the bound, but for what was sent together with the last one inside it.
+        bound = self._remembered + self.unanswered
+        for _ in range(len(self.order)):
+            if self._ordered - len(self.order[0]) < bound:
+                break
             self.forget_oldest()
 
     @property
@@ -75,7 +88,7 @@ class Sender:
 
     def gave_up(self, sent: Sent, error: ChatError) -> None:
         """Refused: nothing is remembered, but where to begin again after a 108."""
-        self._drop(sent)
+        sent.forget(self.sent)
         if error.code == Code.BUSY and len(self.gates) < GATES:
             key = -sent.target if sent.kind == MsgId.GROUP_CHAT else sent.target
             self.gates.setdefault(key, sent.cid)
@@ -94,30 +107,23 @@ class Sender:
         else:
             raise ChatError(Code.BUSY, retry_after=RETRY_SECONDS)
 
-    def forget_oldest(self) -> None:
-        """Forget the oldest answer, if there is one."""
+    def forget_oldest(self) -> int:
+        """Forget the oldest answer, with those that were sent together; how many that were."""
         order = self.order
         for _ in range(len(order)):
             sent = order.popleft()
-            known = self.sent.get(sent.cid) is sent
-            if known and sent.state is None:
-                order.append(sent)
-                continue
-            if known:
-                del self.sent[sent.cid]
-            return
+            if not sent.fresh(inf):
+                sent.forget(self.sent)
+                self._ordered -= len(sent)
+                return len(sent)
+            order.append(sent)
+        return 0
 
     def expire(self, now: float) -> None:
         """Forget the answers that are old enough."""
         before = now - self._seconds
         order = self.order
-        while order:
-            sent = order[0]
-            known = self.sent.get(sent.cid) is sent
-            if known and (sent.state is None or sent.answered_at > before):
-                break
-            self._drop(order.popleft())
-
-    def _drop(self, sent: Sent) -> None:
-        if self.sent.get(sent.cid) is sent:
-            del self.sent[sent.cid]
+        while order and not order[0].fresh(before):
+            sent = order.popleft()
+            sent.forget(self.sent)
+            self._ordered -= len(sent)

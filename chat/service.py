@@ -84,7 +84,7 @@ class Server:
         self.turn = Turn(self.call_later)
         self.shelf = StoreShelf(store.offline, settings, clock, self.spawn, self.call_later)
         self.delivery = Delivery(settings, self.shelf, clock)
-        self.relay = Relay(self.delivery, settings.unanswered_per_sender, settings.window_messages)
+        self.relay = Relay(self.delivery, settings.unanswered_per_sender)
         self.states = States(store.users, self.spawn, self.call_later)
         self.delivery.presence.append(self.states.changed)
         self.passwords = passwords or Passwords(

@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Iterable
 
 from .config import Settings
-from .copies import Copy, GroupRun, Receiver, Row, Run
+from .copies import Copy, Receiver, Row
 from .errors import ChatError
 from .receipts import Receipt, State, settle_all
+from .runs import GroupRun, Run
 from .wire import with_seq
 
 
@@ -21,38 +22,50 @@ class Window:
     For a level 1 client the kernel's taking of the last byte is the acknowledgement.
     """
 
-    __slots__ = ("_just_forgotten", "_rows", "copies", "size")
+    __slots__ = ("_just_forgotten", "_rows", "copies", "count", "size")
 
     def __init__(self) -> None:
         self.copies: deque[Copy | Run | GroupRun] = deque()
+        self.count = 0
+        """Messages, also those that went together."""
         self.size = 0
         """Bytes of the bodies."""
         self._rows: dict[tuple[int, str], Copy] = {}
         self._just_forgotten: list[Copy] | None = None
 
     def __len__(self) -> int:
-        return len(self.copies)
+        return self.count
 
     def has_room(self, settings: Settings) -> bool:
         """Whether one more may be pushed."""
-        return len(self.copies) < settings.window_messages and self.size < settings.window_bytes
+        return self.count < settings.window_messages and self.size < settings.window_bytes
+
+    def room(self, settings: Settings) -> int:
+        """How many more may be pushed together."""
+        return settings.window_messages - self.count if self.size < settings.window_bytes else 0
 
     def is_half_empty(self, settings: Settings) -> bool:
         """Whether a page from the store may be pushed."""
         return (
-            len(self.copies) <= settings.window_messages // 2
-            and self.size <= settings.window_bytes // 2
+            self.count <= settings.window_messages // 2 and self.size <= settings.window_bytes // 2
         )
 
     def enter(self, copy: Copy) -> None:
         """It was pushed, or stands in line to be pushed first at the next login."""
         copy.in_window = True
         self.copies.append(copy)
+        self.count += 1
         self.size += len(copy.body)
+
+    def enter_run(self, run: Run | GroupRun) -> None:
+        """They were pushed."""
+        self.copies.append(run)
+        self.count += len(run.lines)
+        self.size += run.size
 
     def _fitting(self, copies: list[Copy], settings: Settings) -> list[Copy]:
         """Those that there is room for."""
-        room = settings.window_messages - len(self.copies)
+        room = settings.window_messages - self.count
         size_bound = settings.window_bytes - self.size
         fitting = []
         for copy in copies[: max(0, room)]:
@@ -79,6 +92,7 @@ class Window:
             else:
                 lines.append(b'%b,"seq":%d}' % (body[:-1], seq))
         self.copies += fitting
+        self.count += len(fitting)
         self.size = size
         receiver.push_all(lines)
         return len(fitting)
@@ -93,6 +107,7 @@ class Window:
             place -= len(copy.body) + 1
             self.size += len(copy.body)
         self.copies += fitting
+        self.count += len(fitting)
         return len(fitting)
 
     def acknowledge(self, place: int, state: State) -> list[Copy]:
@@ -100,16 +115,29 @@ class Window:
         copies = self.copies
         settled: list[Receipt] = []
         gone = []
-        size = 0
-        while copies and copies[0].place <= place:
-            copy = copies.popleft()
+        size = count = 0
+        while copies:
+            copy = copies[0]
+            if copy.place > place:
+                if type(copy) is not Run or not copy.numbered or copy.first > place:
+                    break
+                # Acknowledged in part.
+                copies.popleft()
+                copies.extendleft(reversed(copy.apart()))
+                size += len(copy.lines)
+                continue
+            copies.popleft()
             if type(copy) is Run or type(copy) is GroupRun:
                 size += copy.size
-                copy.settle()
+                count += len(copy.lines)
+                settle_all(settled, state)
+                settled = []
+                copy.settle(state)
                 continue
             assert type(copy) is Copy
             receipt = copy.receipt
             size += len(copy.body)
+            count += 1
             if receipt is not None:
                 copy.receipt = None
                 settled.append(receipt)
@@ -119,8 +147,8 @@ class Window:
                 if copy.row is not Row.WRITING:
                     gone.append(copy)
         self.size -= size
-        if settled:
-            settle_all(settled, state)
+        self.count -= count
+        settle_all(settled, state)
         return gone
 
     def take_apart(self) -> Iterable[Copy]:
@@ -130,6 +158,7 @@ class Window:
             for copy in self.copies:
                 if not isinstance(copy, Copy):
                     apart.extend(copy.apart())
+                    self.size -= len(copy.lines)
                 else:
                     apart.append(copy)
             self.copies = apart
@@ -139,7 +168,7 @@ class Window:
         """Take everything out, to push it again or because the store has it."""
         copies = list(self.take_apart())
         self.copies.clear()
-        self.size = 0
+        self.count = self.size = 0
         return copies
 
     def drop_refused(self) -> bool:

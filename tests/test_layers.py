@@ -70,6 +70,7 @@ ROOMS = (
             "rooms",
             "roster",
             "rounds",
+            "runs",
             "senders",
             "shelf",
             "signals",

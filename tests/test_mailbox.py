@@ -23,7 +23,9 @@ from chat.errors import ChatError, Code
 from chat.mailbox import UNCOUNTED_MESSAGES, Mailbox, Phase
 from chat.messages import OneChat
 from chat.model import Census, Keeping, Kept, Outcome
-from chat.receipts import State
+from chat.receipts import SentTogether, State
+from chat.runs import Run
+from chat.senders import Sender
 
 ME = 9
 BOUNDS = Settings(
@@ -49,6 +51,28 @@ class Told:
     def refuse(self, error: ChatError) -> None:
         assert self.state is None and self.error is None, "told twice"
         self.error = error
+
+
+class Author:
+    """A sender's connection: what it is answered is written into ``told``."""
+
+    level = 2
+
+    def __init__(self, sender: int, told: dict[tuple[int, str], Told]) -> None:
+        self._sender = sender
+        self._told = told
+
+    def answer(self, line: bytes) -> None:
+        fields = json.loads(line)
+        told = self._told[self._sender, fields["cid"]]
+        if fields["errno"]:
+            told.refuse(ChatError(Code(fields["errno"])))
+        else:
+            told.settle(State[fields["state"].upper()])
+
+    def answer_all(self, lines: list[bytes]) -> None:
+        for line in lines:
+            self.answer(line)
 
 
 class FakeShelf:
@@ -195,6 +219,9 @@ class Messages(RuleBasedStateMachine):
         self.now = 100.0
         self.stamp = 0
         self.told: dict[tuple[int, str], Told] = {}
+        self.senders = {n: Sender(n, "", BOUNDS, lambda: self.now) for n in (1, 2)}
+        self.authors = {n: Author(n, self.told) for n in (1, 2)}
+        self.runs: list[SentTogether] = []
         self.shown: list[tuple[int, str]] = []
         """What the recipient has seen for the first time, in order."""
         self.acknowledged: set[tuple[int, str]] = set()
@@ -217,7 +244,8 @@ class Messages(RuleBasedStateMachine):
         self.stamp += 1
         cid = f"{self.stamp}"
         told = self.told[sender, cid] = Told()
-        body = json.dumps({"id": sender, "cid": cid}).encode()
+        fields = {"msgid": 5, "id": sender, "toid": ME, "msg": "", "cid": cid}
+        body = json.dumps(fields).encode()
         ask = OneChat(toid=ME, msg="")
         return Copy(sender, self.stamp, cid, False, 5, body, told, self.now, ask)
 
@@ -225,6 +253,35 @@ class Messages(RuleBasedStateMachine):
     def send(self, sender: int, count: int) -> None:
         for _ in range(count):
             self.mailbox.send(self._message(sender))
+
+    @rule(sender=st.sampled_from([1, 2]), count=st.integers(1, 4))
+    def send_together(self, sender: int, count: int) -> None:
+        """As many as there is room for go as one, the others one by one."""
+        together = min(count, self.mailbox.room(sender))
+        if together > 0:
+            copies = [self._message(sender) for _ in range(together)]
+            cids = [copy.cid for copy in copies]
+            me = self.senders[sender]
+            receipt = SentTogether(me, self.authors[sender], ME, cids, [0] * together)
+            me.sent.update(dict.fromkeys(cids, receipt))
+            me.unanswered += together
+            me.remember_all(receipt)
+            lines = [copy.body for copy in copies]
+            size = sum(map(len, lines)) + together
+            self.mailbox.push_run(
+                Run(sender, copies[0].stamp, cids, "", lines, receipt, self.now, size)
+            )
+            self.runs.append(receipt)
+        self.send(sender, count - max(0, together))
+
+    @rule(back=st.integers(1, 3), index=st.integers(0, 3))
+    @precondition(lambda self: self.runs)
+    def tell_apart(self, back: int, index: int) -> None:
+        """One of those that went together is asked for by its name."""
+        run = self.runs[-min(back, len(self.runs))]
+        cid = run.cids[index % len(run.cids)]
+        sent = run.sender.known(cid)
+        assert sent is None or (sent.cid, sent.state) == (cid, self.told[run.sender.id, cid].state)
 
     @rule(before=st.integers(0, 3), after=st.integers(0, 5))
     @precondition(lambda self: self.shelf.fetches)
@@ -443,8 +500,23 @@ class Messages(RuleBasedStateMachine):
             assert not open_, f"never answered: {open_}"
 
     @invariant()
+    def what_is_unanswered_is_counted(self) -> None:
+        for number, sender in self.senders.items():
+            names = [(number, cid) for run in self.runs if run.sender is sender for cid in run.cids]
+            answers = [self.told[name] for name in names]
+            open_ = sum(told.state is None and told.error is None for told in answers)
+            assert sender.unanswered == open_
+
+    @invariant()
     def memory_is_bounded(self) -> None:
         box = self.mailbox
+        assert box._window.size == sum(
+            len(copy.body) if isinstance(copy, Copy) else copy.size
+            for copy in box._window.copies
+        )
+        assert box.pushed == sum(
+            1 if isinstance(copy, Copy) else len(copy.lines) for copy in box._window.copies
+        )
         assert box.pushed <= BOUNDS.window_messages + BOUNDS.waiting_messages + BOUNDS.page_rows + 1
         assert box.waiting <= (BOUNDS.waiting_messages if box.known else UNCOUNTED_MESSAGES)
 

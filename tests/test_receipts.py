@@ -16,8 +16,10 @@ from chat.receipts import (
     Nameless,
     NamelessGroup,
     Sent,
+    SentTogether,
     SentToGroup,
     State,
+    digest_of,
     settle_all,
 )
 from chat.senders import GATES, Sender
@@ -137,6 +139,104 @@ class SentTests(ReceiptCase):
             self.assertEqual(self.sender.unanswered, 0)
             told.append([sorted(map(str, it.told)) for it in connections])
         self.assertEqual(*told)
+
+
+class TogetherTests(ReceiptCase):
+    def send_together(self, *cids: str, asked_by: Connection | None = None) -> SentTogether:
+        """Messages to user 8 that one read brought."""
+        together = SentTogether(
+            self.sender, asked_by or self.me, 8, list(cids), [digest_of(5, 8, it) for it in cids]
+        )
+        self.sender.unanswered += len(cids)
+        self.sender.sent.update(dict.fromkeys(cids, together))
+        self.sender.remember_all(together)
+        return together
+
+    def again(self, cid: str, asked_by: Connection, text: str | None = None) -> None:
+        """The same message once more, or another one of that name."""
+        sent = self.sender.known(cid)
+        assert sent is not None
+        sent.again(asked_by, digest_of(5, 8, cid if text is None else text))
+
+    @given(states, st.booleans(), st.booleans())
+    def test_told_as_one_by_one(self, state: State, named: bool, level_1: bool) -> None:
+        told = []
+        for at_once in (True, False):
+            self.begin()
+            self.me.level = 1 if level_1 else 2
+            together = self.send_together("a", "é", '"')
+            if not at_once:
+                for part in together.apart():
+                    part.settle(state)
+            else:
+                if named:
+                    together.apart()
+                together.settle_many(3, state)
+            self.assertEqual(self.sender.unanswered, 0)
+            told.append(self.me.told)
+        self.assertEqual(*told)
+        self.assertEqual(len(told[0]), 0 if level_1 else 3)
+
+    def test_asked_again_before_and_after_the_answer(self) -> None:
+        together, elsewhere = self.send_together("a", "b"), Connection()
+        self.again("b", elsewhere)
+        self.assertEqual(self.sender.unanswered, 3)
+        together.settle_many(2, State.DELIVERED)
+        self.again("a", elsewhere)
+        self.assertEqual([it["cid"] for it in self.me.told], ["b", "a"])
+        self.assertEqual([it["cid"] for it in elsewhere.told], ["b", "a"])
+        self.assertEqual(self.sender.unanswered, 0)
+
+    def test_asked_again_after_one_answer(self) -> None:
+        together, elsewhere = self.send_together("a", "b"), Connection()
+        together.settle_many(2, State.PUSHED)
+        self.again("b", elsewhere)
+        self.assertEqual(elsewhere.told, [self.me.told[1]])
+        self.assertIs(self.sender.sent["b"], together)
+
+    def test_another_message(self) -> None:
+        together = self.send_together("a", "b")
+        for _ in range(2):
+            error = self.assertRaises(ChatError, self.again, "a", self.me, "other")
+            self.assertEqual(error.code, Code.CID_REUSED)
+            if self.sender.unanswered:
+                together.settle_many(2, State.STORED)
+
+    def test_one_of_them_refused(self) -> None:
+        first, second = self.send_together("a", "b").apart()
+        first.refuse(FULL)
+        second.settle(State.STORED)
+        self.assertIsNone(self.sender.known("a"))
+        self.assertEqual(self.sender.remembered, 1)
+
+    def test_last_ones_are_remembered(self) -> None:
+        """Five, and those that were sent together with the oldest of them."""
+        for number in range(9):
+            cids = [f"{number} {index}" for index in range(3)]
+            together = self.send_together(*cids)
+            if number % 2:
+                together.apart()
+            together.settle_many(3, State.DELIVERED)
+            self.send(f"alone {number}").settle(State.DELIVERED)
+            self.assertLessEqual(self.sender.remembered, 5 + 3)
+            self.assertGreaterEqual(self.sender.remembered, min(5, 4 * (number + 1)))
+        self.assertIn("alone 8", self.sender.sent)
+
+    def test_what_is_under_way_is_not_forgotten(self) -> None:
+        whole, apart = self.send_together("a", "b"), self.send_together("c", "d")
+        apart.apart()[0].settle(State.STORED)
+        for number in range(50):
+            self.send(f"c{number}").settle(State.DELIVERED)
+        self.assertLessEqual({"a", "b", "d"}, self.sender.sent.keys())
+        whole.settle_many(2, State.DELIVERED)
+        apart.apart()[1].settle(State.DELIVERED)
+        self.now = 299.0
+        self.sender.expire(self.now)
+        self.assertLessEqual({"a", "b", "c", "d"}, self.sender.sent.keys())
+        self.now = 300.0
+        self.sender.expire(self.now)
+        self.assertEqual((self.sender.remembered, len(self.sender.order)), (0, 0))
+        self.assertEqual(self.sender.forget_oldest(), 0)
 
 
 class GroupTests(ReceiptCase):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from random import Random
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from twisted.internet.defer import Deferred
 
 from chat.delivery import Peer
 from chat.relay import Relay
+from chat.runs import Run
 
 from .broken import breakable
 from .support import InMemory
@@ -24,10 +27,28 @@ KINDS = [
     "bare",
     "wrong name",
     "quoted",
+    "accented",
     "nobody",
     "bad",
 ]
 
+MEMBERS = {
+    "msgid": b'"msgid":5', "id": b'"id":%d', "name": b'"name":"ann"', "toid": b'"toid":%d',
+    "msg": b'"msg":"text"', "time": b'"time":"2026-11-24 12:00:00"', "cid": b'"cid":"c"',
+    "seq": b'"seq":7', "unknown": b'"x":12345', "unknown text": b'"x":"12345"',
+    "no msgid": b'"msgix":5', "nested": b'"x":[[[]]]', "again": b'"toid":%d',
+    "other text": b'"msg":"longer"', "escaped": b'"msg":"a\\u0062\\nc"', "empty": b'"msg":""',
+    "escaped key": b'"\\u006dsg":"other"', "spaced": b' "time" : "2026-11-24 12:00:00" ',
+    "accented": '"msg":"é"'.encode(), "float": b'"toid":1e4', "null": b'"name":null',
+    "nan": b'"x":1e999',
+}  # fmt: skip
+"""What lines are made of that the two ways must judge alike."""
+
+USUAL = ["msgid", "id", "name", "toid", "msg", "time"]
+
+
+Reads = Callable[[int, int, int], list[list[bytes]]]
+"""The lines that ann sends, read by read, by the ids of ann, bob and eve."""
 
 TIME = "2026-11-24 12:00:00"
 
@@ -57,9 +78,12 @@ def chat_line(kind: str, number: int, sender: int, recipient: int, other: int) -
         fields["name"] = "eve"
     elif kind == "quoted":
         fields["msg"] = f'she said "{number}"'
+    elif kind == "accented":
+        fields |= {"msg": f"ça va {number} ?", "cid": f"é{number}"}
     elif kind == "nobody":
         fields |= {"toid": 2**40, "cid": f"n{number}"}
-    line = json.dumps(fields, separators=(",", ":")).encode()
+    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=kind != "accented")
+    line = text.encode()
     return line[:-1] if kind == "bad" else line
 
 
@@ -68,14 +92,21 @@ class RelayTests(InMemory):
 
     bounds: Mapping[str, Any] = {"unanswered_per_sender": 20}
 
-    async def _seen(self, kinds: list[str], levels: tuple[int, int], history: bool) -> Any:
+    async def _seen(self, reads: Reads, levels: tuple[int, int], acks: list[int]) -> Any:
+        """All that the three of them get for these reads of ann's, and between them bob's
+        acknowledgements."""
         ann = await self.enter("ann", levels[0])
         bob, eve = await self.enter("bob", levels[1]), await self.enter("eve")
-        if history:
-            self.server.delivery.said.append(lambda copy, recipient, group: None)
-        lines = [chat_line(k, n, ann.id, bob.id, eve.id) for n, k in enumerate(kinds)]
-        ann.send_raw(b"".join(line + b"\n" for line in lines))
-        self.go(0.01)
+        pushed = 0
+        for read, ack in zip(reads(ann.id, bob.id, eve.id), acks, strict=False):
+            ann.send_raw(b"".join(line + b"\n" for line in read))
+            self.go(0.01)
+            pushed = min(ack, self.pushed_to(bob.id))
+            if levels[1] == 2:
+                bob.send({"msgid": 12, "seq": pushed})
+        if acks[-1] % 2:
+            # What is not acknowledged by now is stored.
+            self.go(1.5)
         everything = []
         for client in (ann, bob, eve):
             client.send({"msgid": 13, "cid": "last"})
@@ -90,22 +121,26 @@ class RelayTests(InMemory):
                 if message.get("time") != TIME:
                     message.pop("time", None)
                 everything.append(message)
+        # The answers to different messages have no order.
+        everything.sort(key=lambda it: (it["msgid"] == 11, str(it) if it["msgid"] == 11 else ""))
         for client in (ann, bob, eve):
             client.cable.close()
         self.go(0.5)
         return everything
 
-    def _both(self, kinds: list[str], levels: tuple[int, int], history: bool) -> None:
+    def pushed_to(self, user_id: int) -> int:
+        """The last ``seq``."""
+        return self.server.delivery.mailboxes[user_id]._seq
+
+    def _both(self, reads: Reads, levels: tuple[int, int], acks: list[int]) -> None:
         seen = []
         for lane in (Relay, NoLane):
             self.stop()
             self.store, self.faults = self.fresh_store()
             self.start()
             settings_ = self.server.settings
-            self.server.relay = lane(
-                self.server.delivery, settings_.unanswered_per_sender, settings_.window_messages
-            )
-            done = Deferred.fromCoroutine(self._seen(kinds, levels, history))
+            self.server.relay = lane(self.server.delivery, settings_.unanswered_per_sender)
+            done = Deferred.fromCoroutine(self._seen(reads, levels, acks))
             seen.append(self.successResultOf(done))
         self.assertEqual(seen[0], seen[1])
 
@@ -113,13 +148,68 @@ class RelayTests(InMemory):
         """An empty one."""
         return breakable(self.make_store())
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(
-        kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=30),
+        kinds=st.lists(st.lists(st.sampled_from(KINDS), min_size=1, max_size=20), min_size=1),
         levels=st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 2])),
-        history=st.booleans(),
+        acks=st.lists(st.integers(0, 30), min_size=5, max_size=5),
     )
     def test_the_same_is_seen(
-        self, kinds: list[str], levels: tuple[int, int], history: bool
+        self, kinds: list[list[str]], levels: tuple[int, int], acks: list[int]
     ) -> None:
-        self._both(kinds, levels, history)
+        def reads(ann: int, bob: int, eve: int) -> list[list[bytes]]:
+            numbers = count()
+            return [[chat_line(k, next(numbers), ann, bob, eve) for k in read] for read in kinds]
+
+        self._both(reads, levels, acks)
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        names=st.tuples(
+            st.permutations(USUAL), st.lists(st.sampled_from(list(MEMBERS)), max_size=3)
+        ),
+        left_out=st.sampled_from([None, *USUAL]),
+        order=st.randoms(use_true_random=False),
+        levels=st.sampled_from([(1, 1), (2, 2)]),
+    )
+    def test_what_a_line_holds(
+        self,
+        names: tuple[list[str], list[str]],
+        left_out: str | None,
+        order: Random,
+        levels: tuple[int, int],
+    ) -> None:
+        """No line is taken for one of the ordinary kind that is not."""
+        members = [*names[0], *names[1]]
+        if levels == (2, 2):
+            members.append("cid")
+        if left_out is not None:
+            members.remove(left_out)
+        order.shuffle(members)
+
+        def reads(ann: int, bob: int, eve: int) -> list[list[bytes]]:
+            ids = {"id": ann, "toid": bob, "again": eve}
+            parts = [MEMBERS[m] % ids[m] if m in ids else MEMBERS[m] for m in members]
+            plain = chat_line("named", 0, ann, bob, eve)
+            return [[plain, b"{" + b",".join(parts) + b"}", plain]]
+
+        self._both(reads, levels, [1])
+
+    def test_lane_is_taken(self) -> None:
+        """Otherwise the tests above would compare the ordinary way with itself."""
+        taken = []
+        self.server.delivery.said.append(lambda said, recipient, group: taken.append(type(said)))
+        for levels in ((1, 1), (1, 2), (2, 1), (2, 2)):
+            kinds = ["plain"] * 5 if levels[0] == 1 else ["named"] * 5
+
+            def reads(ann: int, bob: int, eve: int, kinds: list[str] = kinds) -> list[list[bytes]]:
+                return [[chat_line(k, n, ann, bob, eve) for n, k in enumerate(kinds)]]
+
+            self.successResultOf(Deferred.fromCoroutine(self._seen(reads, levels, [9])))
+            self.assertEqual(taken, [Run])
+            taken.clear()
+            self.stop()
+            self.begin()
+            self.server.delivery.said.append(
+                lambda said, recipient, group: taken.append(type(said))
+            )

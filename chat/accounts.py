@@ -139,7 +139,9 @@ class Accounts:
         self, me: Me, account: Account, level: int, roster: Roster, token: str, token_id: int
     ) -> None:
         if level >= 2 and not token:
-            token, token_id = await self._tokens.issue(account.id, me.standing.host)
+            token, token_id = await self._tokens.issue(
+                account.id, me.standing.host, account.password
+            )
         if me.closed:
             self._delivery.release(account.id, me)
             return

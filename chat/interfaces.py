@@ -248,9 +248,18 @@ class Tokens(Protocol):
     """Logins without a password."""
 
     def issue(
-        self, user_id: int, digest: bytes, now: float, expires: float, address: str
+        self,
+        user_id: int,
+        digest: bytes,
+        now: float,
+        expires: float,
+        address: str,
+        password: str | None = None,
     ) -> Awaitable[int]:
-        """Keep a token's SHA-256; its id.  A user's oldest beyond 20 are dropped."""
+        """Keep a token's SHA-256; its id.  A user's oldest beyond 20 are dropped.
+
+        With ``password`` only while that is the user's hash; otherwise 0, and there is no token.
+        """
 
     def account(
         self, user_id: int, digest: bytes, now: float

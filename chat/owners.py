@@ -44,7 +44,7 @@ class Owners:
         await self._credentials.by_password(me.standing, user_id, ask.password)
         encoded = await self._credentials.new_hash(ask.newpassword)
         await self._store.users.set_password(user_id, encoded)
-        token, me.token_id = await self._tokens.issue(user_id, me.standing.host)
+        token, me.token_id = await self._tokens.issue(user_id, me.standing.host, encoded)
         return {"token": token}
 
     async def tokens(self, me: Me, ask: ListTokens) -> Fields:

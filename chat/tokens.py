@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from . import interfaces
-from .errors import StoreAway
+from .errors import INVALID_LOGIN, ChatError, Code, StoreAway
 from .interfaces import Clock
 from .model import Account, Token
 
@@ -52,16 +52,20 @@ class TokenLogins:
         self._clock = clock
         self._spawn = spawn
 
-    async def issue(self, user_id: int, address: str) -> tuple[str, int]:
+    async def issue(self, user_id: int, address: str, password: str) -> tuple[str, int]:
         """A new token for this user, and its id.
 
         :param address: from where it was asked for, to be shown to its owner.
+        :param password: the hash of who asked; if it is another one by now, that was too late.
+        :raises ChatError: 1.
         """
         secret = new_secret()
         now = self._clock.time()
         token_id = await self._tokens.issue(
-            user_id, digest_of(secret), now, now + LIFETIME_SECONDS, address
+            user_id, digest_of(secret), now, now + LIFETIME_SECONDS, address, password
         )
+        if not token_id:
+            raise ChatError(Code.REFUSED, INVALID_LOGIN)
         return secret, token_id
 
     async def account(self, user_id: int, secret: str) -> tuple[Account, Token] | None:

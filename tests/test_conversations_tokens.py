@@ -303,6 +303,20 @@ class MemoryTokensTests(Tokens, InMemory):
         self.assertEqual((await client.ask(by_token(ann.id, "x")))["errno"], 0)
         await client.nothing()
 
+    async def test_a_password_that_is_changed_while_somebody_logs_in_with_the_old_one(self) -> None:
+        ann = await self.enter("ann", 2)
+        thief = await self.connect()
+        self.faults.hang("rosters")
+        # The password has been looked at, and fits.
+        thief.send({**login(ann.id, 2), "takeover": True})
+        self.time.settle()
+        answer = await ann.ask({"msgid": 34, "password": PASSWORD, "newpassword": OTHER})
+        self.assertEqual(answer["errno"], 0)
+        self.faults.recover()
+        self.assertEqual(await thief.get(), WRONG)
+        tokens = await self.store.tokens.list(ann.id)
+        self.assertEqual(len(tokens), 1)
+
     async def test_a_store_that_is_away(self) -> None:
         ann = await self.enter("ann", 2)
         await self.gone(ann)

@@ -55,9 +55,21 @@ class SqlTokens:
         self._logins = Gathering(database, "token login", _logins)
 
     def issue(
-        self, user_id: int, digest: bytes, now: float, expires: float, address: str
+        self,
+        user_id: int,
+        digest: bytes,
+        now: float,
+        expires: float,
+        address: str,
+        password: str | None = None,
     ) -> Deferred[int]:
         def work(statements: Statements) -> int:
+            if password is not None:
+                # Whoever changes it has to wait, and deletes this token then.
+                statements.lock("user", user_id)
+                kept = statements.row("SELECT password FROM user WHERE id = ?", (user_id,))
+                if kept != (password,):
+                    return 0
             statements.delete_oldest("token", "expires", micros(now), EXPIRED_A_TIME)
             # An attempt before this one may have come through.
             statements.change("DELETE FROM token WHERE digest = ?", (digest,))

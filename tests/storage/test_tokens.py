@@ -31,6 +31,33 @@ class TokensContract(OverAStore):
             (10.5, 10.5, 20.25, "2001:db8::1"),
         )
 
+    async def test_only_while_the_password_is_the_same(self) -> None:
+        (bob,) = await self.people("bob")
+        issue = self.store.tokens.issue
+        self.assertGreater(await issue(bob, digest(1), 10.0, 20.0, "::1", "a hash"), 0)
+        self.assertEqual(await issue(bob, digest(2), 10.0, 20.0, "::1", "another"), 0)
+        self.assertEqual(await issue(bob + 1, digest(2), 10.0, 20.0, "::1", "a hash"), 0)
+        self.assertEqual(len(await self.store.tokens.list(bob)), 1)
+        self.assertEqual(await self.store.tokens.list(bob + 1), [])
+
+    async def test_a_password_that_changes_at_the_same_time_leaves_no_token(self) -> None:
+        for turn in range(5):
+            people = await self.people(f"a{turn}", f"b{turn}")
+            asked = [
+                one
+                for bob in people
+                for one in (
+                    self.store.tokens.issue(
+                        bob, bob.to_bytes(32, "big"), 10.0, 20.0, "::1", "a hash"
+                    ),
+                    self.store.users.set_password(bob, "another"),
+                )
+            ]
+            for one in asked:
+                await one
+            for bob in people:
+                self.assertEqual(await self.store.tokens.list(bob), [])
+
     async def test_a_token_is_its_owners_and_has_an_end(self) -> None:
         bob, eve = await self.people("bob", "eve")
         await self.store.tokens.issue(bob, digest(1), 10.0, 20.0, "::1")

@@ -22,7 +22,18 @@ class MemoryTokens:
         self._ids = Ids()
 
     @answered
-    def issue(self, user_id: int, digest: bytes, now: float, expires: float, address: str) -> int:
+    def issue(
+        self,
+        user_id: int,
+        digest: bytes,
+        now: float,
+        expires: float,
+        address: str,
+        password: str | None = None,
+    ) -> int:
+        user = self._tables.users.get(user_id)
+        if password is not None and (user is None or user.password != password):
+            return 0
         tokens = self._tables.tokens
         for old in [old for old, row in tokens.items() if row.token.expires < _rounded(now)]:
             del tokens[old]

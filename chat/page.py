@@ -176,6 +176,7 @@ class PageChannel(HTTPChannel):
     site: PageSite
     place: Place | None = None
     _located = False
+    _turned_away = False
 
     def connectionMade(self) -> None:
         """A browser is here: let it in, or tell it why not."""
@@ -193,8 +194,8 @@ class PageChannel(HTTPChannel):
                 self._locate(told=True)
             except ChatError as error:
                 self._turn_away(error)
-                return
-        LineReceiver.dataReceived(self, data)
+        if not self._turned_away:
+            LineReceiver.dataReceived(self, data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """It has gone."""
@@ -209,6 +210,7 @@ class PageChannel(HTTPChannel):
             self.place.locate(origin)
 
     def _turn_away(self, error: ChatError) -> None:
+        self._turned_away = True
         if self.place is not None:
             self.place.leave()
         text = error.text.encode() + b"\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from .errors import ChatError, Code
 
@@ -18,16 +18,16 @@ def origin_of(host: str | None) -> str:
     has all of that; empty for who has no address, as on a Unix socket, and is not counted."""
     if not host:
         return ""
+    if ":" not in host:
+        return host  # IPv4: nothing to find out, and it is found out for each connection
     try:
-        address = ip_address(host.partition("%")[0])
+        address = IPv6Address(host.partition("%")[0])
     except ValueError:
         return host
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        network = int(address) >> (128 - IPV6_NETWORK) << (128 - IPV6_NETWORK)
-        return f"{IPv6Address(network)}/{IPV6_NETWORK}"
-    return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    network = int(address) >> (128 - IPV6_NETWORK) << (128 - IPV6_NETWORK)
+    return f"{IPv6Address(network)}/{IPV6_NETWORK}"
 
 
 class Place:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
 
 import msgspec
@@ -13,6 +12,7 @@ from argon2 import PasswordHasher
 
 from ..errors import BadStart
 from ..passwords import MEMORY_KIB, PASSES
+from ..progress import Meter
 from ..storage import dialect_of
 from .moving import Move, Table
 from .source import Source, SourceLost
@@ -48,23 +48,6 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-class _Meter:
-    """Progress on a terminal, at most five lines a second."""
-
-    def __init__(self) -> None:
-        self._last = 0.0
-        self._terminal = sys.stderr.isatty()
-
-    def show(self, table: str, done: int, total: int) -> None:
-        """So many of the rows are done."""
-        now = time.monotonic()
-        if not self._terminal or (now - self._last < 0.2 and done < total):
-            return
-        self._last = now
-        end = "\n" if done >= total else ""
-        print(f"\r{table}: {done} of {total}   ", end=end, file=sys.stderr, flush=True)
-
-
 def report(tables: Sequence[Table]) -> str:
     """What became of each table, for people."""
     lines = [f"{'table':<16}{'read':>10}{'imported':>10}{'there':>10}{'left out':>10}"]
@@ -88,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source = Source(options.source)
         target = Target(dialect_of(options.into))
         threads = len(os.sched_getaffinity(0))
-        move = Move(source, target, hasher.hash, threads, _Meter().show)
+        move = Move(source, target, hasher.hash, threads, Meter().show)
         move.all()
     except (BadStart, SourceLost) as error:
         print(f"chat-import: {error}", file=sys.stderr)

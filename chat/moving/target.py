@@ -5,16 +5,14 @@ Each call is one transaction, and may be repeated: what is there stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from ..errors import BadStart
 from ..model import Keeping, Kept
 from ..storage import schema
 from ..storage.dialects import IDS_A_STATEMENT, Dialect, Statements, marks, portions
+from ..storage.direct import Direct
 from ..storage.keeping import Keep
-
-T = TypeVar("T")
 
 
 class Adopted(NamedTuple):
@@ -35,23 +33,12 @@ class Target:
     def __init__(self, dialect: Dialect) -> None:
         self.place = dialect.place
         self._dialect = dialect
-        self._raw = dialect.connect(patient=True)
-        schema.upgrade(dialect, self._raw)
+        self._direct = Direct(dialect)
+        schema.upgrade(dialect, self._direct.raw)
 
     def close(self) -> None:
         """The connection is not needed any more."""
-        self._raw.close()
-
-    def _in_one(self, work: Callable[[Statements], T]) -> T:
-        statements = Statements(self._dialect, self._raw)
-        statements.run(self._dialect.begin)
-        try:
-            result = work(statements)
-        except BaseException:
-            self._raw.rollback()
-            raise
-        self._raw.commit()
-        return result
+        self._direct.close()
 
     def names(self, table: str, ids: Sequence[int]) -> dict[int, str]:
         """The keys of the names of those of these users, or groups, that are there."""
@@ -64,12 +51,12 @@ class Target:
                 found |= {row[0]: bytes(row[1]).decode() for row in statements.rows(sql, some)}
             return found
 
-        return self._in_one(work)
+        return self._direct.in_one(work)
 
     def taken(self, table: str, key: str) -> bool:
         """Whether somebody, or a group, has this name."""
         sql = f"SELECT id FROM {table} WHERE name_key = ?"
-        return self._in_one(lambda s: s.row(sql, (key.encode(),))) is not None
+        return self._direct.in_one(lambda s: s.row(sql, (key.encode(),))) is not None
 
     def users(self, users: Sequence[Adopted]) -> None:
         """New users with their hashed passwords."""
@@ -99,12 +86,12 @@ class Target:
                     (group_id, group_id),
                 )
 
-        self._in_one(count)
+        self._direct.in_one(count)
         return new
 
     def messages(self, rows: Sequence[Kept]) -> int:
         """Messages that wait; how many are new."""
-        outcomes = self._in_one(lambda statements: Keep(statements, rows).all())
+        outcomes = self._direct.in_one(lambda statements: Keep(statements, rows).all())
         return sum(outcome.keeping is Keeping.STORED for outcome in outcomes)
 
     def _insert(self, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -112,10 +99,7 @@ class Target:
             for some in portions(rows, lambda row: sum(len(str(value)) for value in row)):
                 statements.insert_all(table, columns, some)
 
-        try:
-            self._in_one(work)
-        except self._dialect.error as error:
-            raise BadStart(f"{self.place}: {table} cannot be written: {error.args[-1]}") from error
+        self._direct.in_one(work)
 
     def _add(
         self, table: str, columns: str, rows: Sequence[tuple[object, ...]], column: str
@@ -132,4 +116,4 @@ class Target:
                 statements.insert_all(table, columns, some, ending)
             return count(statements) - before
 
-        return self._in_one(work)
+        return self._direct.in_one(work)

@@ -77,14 +77,13 @@ class Stamps:
 
     def next(self) -> int:
         """One more than the last, or the time if that is more."""
-        now = int(self._clock.time() * 1_000_000)
-        self.last = now if now > self.last else self.last + 1
-        return self.last
+        return self.reserve(1)
 
     def reserve(self, count: int) -> int:
         """The first of so many in a row."""
-        first = self.next()
-        self.last += count - 1
+        now = int(self._clock.time() * 1_000_000)
+        first = now if now > self.last else self.last + 1
+        self.last = first + count - 1
         return first
 
     def exceed(self, stamp: int) -> None:
@@ -151,7 +150,7 @@ class Delivery:
             sender.unanswered += 1
         else:
             body = chat_body(ask, me.line, sender.fields, self.time_text())
-            digest = digest_of(kind, target, ask.msg)
+            digest = digest_of(kind, target, hash(ask.msg))
             known = sender.known(cid)
             if known is not None:
                 known.again(me, digest)

@@ -318,6 +318,9 @@ class Mailbox:
         """Rows whose keeping had been given up are in the store after all, or another node has
         stored some: look for them."""
         self._unsure = self._rewind = True
+        if self._waiting and self.phase in (Phase.LIVE, Phase.CLOSING):
+            # What comes from now on is stored, and these are before it.
+            self._spill()
         self._fall_behind()
         self._go_on()
 
@@ -419,22 +422,21 @@ class Mailbox:
 
     def written(self, taken: int) -> None:
         """The kernel has so many of a level 1 client's bytes."""
-        window = self._window
-        copies = window.copies
-        if not copies:
-            return
-        only = copies[0]
-        alone = len(copies) == 1 and only.place <= taken and not self._waiting
-        if alone and (type(only) is Run or type(only) is GroupRun):
-            # What happens nearly always, without the calls that all else takes.
-            copies.clear()
-            window.count = window.size = 0
-            only.settle(State.PUSHED)
-        else:
+        if self._window.copies:
             self._acknowledge(taken, State.PUSHED)
 
     def _acknowledge(self, place: int, state: State) -> None:
-        self._forget(self._window.acknowledge(place, state))
+        window = self._window
+        copies = window.copies
+        if len(copies) == 1 and not self._waiting and self.phase is _LIVE:
+            # What happens nearly always, without the calls that all else takes.
+            only = copies[0]
+            if only.place <= place and type(only) is not Copy:
+                copies.clear()
+                window.count = window.size = 0
+                only.settle(state)
+                return
+        self._forget(window.acknowledge(place, state))
         if self._waiting or self.phase is not _LIVE:
             self._go_on()
 

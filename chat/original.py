@@ -143,7 +143,7 @@ class OriginalProtocol(ChatProtocol):
         self.session = Session(self.server, self, self.outbox, self._login_ack)
         self.session.open()
 
-    def receive_all(self, lines: Sequence[bytes]) -> int:
+    def receive_all(self, lines: list[bytes]) -> int:
         """None: each has to be translated."""
         return 0
 

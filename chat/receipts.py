@@ -20,14 +20,9 @@ if TYPE_CHECKING:
     from .senders import Sender
 
 
-def digest_of(kind: int, target: int, text: str) -> int:
+def digest_of(kind: int, target: int, text_hash: int) -> int:
     """What tells a repeat from another message."""
-    return hash(text) ^ place_of(kind, target)
-
-
-def place_of(kind: int, target: int) -> int:
-    """The part of :func:`digest_of` that all messages to one target share."""
-    return hash((kind, target))
+    return hash((int(kind), target, text_hash))
 
 
 class State(IntEnum):
@@ -149,7 +144,8 @@ class SentTogether(msgspec.Struct, gc=False, eq=False):
     asked_by: Answers
     target: int
     cids: list[str]
-    digests: list[int]
+    hashes: list[int]
+    """Of the texts."""
     state: State | None = None
     answered_at: float = 0.0
     parts: list[Sent] | None = None
@@ -184,7 +180,8 @@ class SentTogether(msgspec.Struct, gc=False, eq=False):
     def _part(self, index: int) -> Sent:
         return Sent(
             self.sender, self.asked_by, MsgId.ONE_CHAT, self.target, self.cids[index],
-            self.digests[index], self.state, self.answered_at,
+            digest_of(MsgId.ONE_CHAT, self.target, self.hashes[index]), self.state,
+            self.answered_at,
         )  # fmt: skip
 
     # As one of what a sender remembers

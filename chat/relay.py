@@ -10,18 +10,15 @@ step; ``tests/test_relay.py`` holds the two to the same results.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msgspec import UNSET, MsgspecError
 
 from .delivery import Delivery, Peer
-from .messages import MsgId, OneChat
-from .receipts import SentTogether, place_of
+from .messages import OneChat
+from .receipts import SentTogether
 from .runs import Run
 from .senders import Sender
 from .wire import decode
 
-_ONE_CHAT = int(MsgId.ONE_CHAT)
 _FRAME = len('{"msgid":5,"toid":,"msg":"","time":""}')
 _CID = len(',"cid":""')
 _PLAIN_QUOTES = 18
@@ -38,7 +35,7 @@ class Relay:
         self._delivery = delivery
         self._unanswered = unanswered
 
-    def pass_on(self, me: Peer, lines: Sequence[bytes], at: int, end: int) -> int:
+    def pass_on(self, me: Peer, lines: list[bytes], at: int, end: int) -> int:
         """Send the messages from ``at`` to ``end`` that can go this way; the index of the next
         line.
 
@@ -55,9 +52,7 @@ class Relay:
             at += count
         return at
 
-    def _pass_run(
-        self, me: Peer, sender: Sender, lines: Sequence[bytes], start: int, end: int
-    ) -> int:
+    def _pass_run(self, me: Peer, sender: Sender, lines: list[bytes], start: int, end: int) -> int:
         """Send what goes to one recipient together; how many messages that were.
 
         That a line holds nothing but what was decoded is seen from its length.  It has each of
@@ -68,6 +63,9 @@ class Relay:
         not ASCII has more bytes than characters.
         """
         line = lines[start]
+        if b'"seq"' in line:
+            # An acknowledgement: no chat message, which would have it in vain.
+            return 0
         try:
             ask = decode(line)
         except (ValueError, RecursionError, MsgspecError):
@@ -88,14 +86,12 @@ class Relay:
         my_id, my_name, id_field, name_field = sender.fields
         frame = _FRAME + len(id_field) + len(name_field) + len(b"%d" % toid)
         quotes = _PLAIN_QUOTES
+        together = None
         if named:
             frame += _CID
             quotes += 4
-        place = place_of(_ONE_CHAT, toid)
+            together = SentTogether(sender, me, toid, [], [])
         sent = sender.sent
-        cids: list[str] = []
-        digests: list[int] = []
-        together = SentTogether(sender, me, toid, cids, digests)
         at = start
         end = min(end, start + room)
         while True:
@@ -105,7 +101,7 @@ class Relay:
             cid = ask.cid
             length = frame + len(ask.msg) + len(time)
             if cid is not UNSET:
-                if not named or cid in sent:
+                if together is None or cid in sent:
                     break
                 length += len(cid)
             elif named:
@@ -114,10 +110,10 @@ class Relay:
                 line.count(b'"') != quotes or ask.seq is not UNSET or line[-1] != 0x7D
             ):
                 break
-            if cid is not UNSET:
+            if cid is not UNSET and together is not None:
                 sent[cid] = together
-                cids.append(cid)
-                digests.append(hash(ask.msg) ^ place)
+                together.cids.append(cid)
+                together.hashes.append(hash(ask.msg))
             at += 1
             if at == end:
                 break
@@ -131,15 +127,16 @@ class Relay:
         count = at - start
         if not count:
             return 0
-        some = list(lines[start:at])
+        some = lines[start:at]
         sender.unanswered += count
         run = Run(
-            my_id, delivery.stamps.reserve(count), cids if named else None, delivery.given_prefix,
-            some, together if named else me.nameless, me.now, sum(map(len, some)) + count,
+            my_id, delivery.stamps.reserve(count), None if together is None else together.cids,
+            delivery.given_prefix, some, me.nameless if together is None else together, me.now,
+            sum(map(len, some)) + count,
         )  # fmt: skip
         for listener in delivery.said:
             listener(run, toid, 0)
         mailbox.push_run(run)
-        if named:
+        if together is not None:
             sender.remember_all(together)
         return count

@@ -69,6 +69,8 @@ class Sender:
         self._ordered += len(sent)
         # Within the bound, but for what was sent together with the last one inside it.
         bound = self._remembered + self.unanswered
+        if self._ordered <= bound:
+            return
         for _ in range(len(self.order)):
             if self._ordered - len(self.order[0]) < bound:
                 break

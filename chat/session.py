@@ -170,7 +170,7 @@ class Session:
         if outbox.queued - outbox.taken > PENDING_ANSWERS:
             self.requests.hold(CLOGGED)
 
-    def receive_all(self, lines: Sequence[bytes]) -> int:
+    def receive_all(self, lines: list[bytes]) -> int:
         """Work off the lines of one read, all of them UTF-8; how many were, as the transport may
         have to stop before the last."""
         at = 0

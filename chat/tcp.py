@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
@@ -89,13 +88,18 @@ class ChatProtocol(Link, LineReceiver):
         if b"\r" in data:
             data = data.removesuffix(b"\r").replace(b"\r\n", b"\n")
         # One look at a read instead of one at each of its lines.
-        self._sound = self._sound and len(data) <= self.MAX_LENGTH and is_utf8(data)
+        self._sound = (
+            self._sound and len(data) <= self.MAX_LENGTH and (data.isascii() or is_utf8(data))
+        )
         self._lines += data.split(b"\n")
 
     def _feed(self) -> None:
         lines, self._lines = self._lines, []
         if lines and self._sound:
-            del lines[: self.receive_all(lines)]
+            done = self.receive_all(lines)
+            if done == len(lines) and not self._length:
+                return
+            del lines[:done]
         bound = self.MAX_LENGTH
         for at, line in enumerate(lines):
             if self.paused or self.closing is not None:
@@ -110,7 +114,7 @@ class ChatProtocol(Link, LineReceiver):
         if self._length > bound + 1 and self.closing is None:
             self.lineLengthExceeded(b"")
 
-    def receive_all(self, lines: Sequence[bytes]) -> int:
+    def receive_all(self, lines: list[bytes]) -> int:
         """The lines of one read, all of them sound; how many were taken together."""
         return self.session.receive_all(lines)
 

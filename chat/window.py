@@ -130,8 +130,9 @@ class Window:
             if type(copy) is Run or type(copy) is GroupRun:
                 size += copy.size
                 count += len(copy.lines)
-                settle_all(settled, state)
-                settled = []
+                if settled:
+                    settle_all(settled, state)
+                    settled = []
                 copy.settle(state)
                 continue
             assert type(copy) is Copy
@@ -148,7 +149,8 @@ class Window:
                     gone.append(copy)
         self.size -= size
         self.count -= count
-        settle_all(settled, state)
+        if settled:
+            settle_all(settled, state)
         return gone
 
     def take_apart(self) -> Iterable[Copy]:

@@ -573,6 +573,19 @@ def _name(line: bytes) -> tuple[int, str]:
 class MailboxTests(SynchronousTestCase):
     """The machine above, run inside a test: trial would pass over it otherwise."""
 
+    def test_rows_appear_while_something_waits(self) -> None:
+        """What waits in memory goes before what comes after it and is stored."""
+        machine = Messages()
+        machine.begin(waiting=0, level=0)
+        machine.store_catches_up()
+        machine.send(count=1, sender=1)
+        machine.log_in(level=1)
+        machine.store_keeps(how="late")
+        machine.send_around_a_page(before=1, after=1)
+        machine.store_kept_after_all()
+        machine.send(count=1, sender=2)
+        machine.teardown()
+
     def test_any_interleaving(self) -> None:
         run_state_machine_as_test(
             Messages,

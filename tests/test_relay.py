@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import count
 from random import Random
 from typing import Any
@@ -56,7 +56,7 @@ TIME = "2026-11-24 12:00:00"
 class NoLane(Relay):
     """Everything goes the ordinary way."""
 
-    def pass_on(self, me: Peer, lines: Sequence[bytes], at: int, end: int) -> int:
+    def pass_on(self, me: Peer, lines: list[bytes], at: int, end: int) -> int:
         return at
 
 

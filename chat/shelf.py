@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
+
 from .config import Settings
 from .copies import Copy, Row
 from .errors import StoreAway
@@ -64,16 +66,17 @@ class Figures:
         self.fetched = 0
 
 
-class _Order:
-    """Copies of one mailbox that go into one transaction."""
+class _Order(msgspec.Struct, gc=False, eq=False):
+    """Copies of one mailbox that go into one transaction.
 
-    __slots__ = ("copies", "given_up", "mailbox", "since")
+    Outside the garbage collection, and with a tuple that leaves it: of a group's message there are
+    thousands, which live long enough to be taken for something that stays, and whole collections
+    are made for that.
+    """
 
-    def __init__(self, mailbox: Mailbox, copies: Sequence[Copy], since: float) -> None:
-        self.mailbox = mailbox
-        self.copies = copies
-        self.since = since
-        self.given_up = False
+    mailbox: Mailbox
+    copies: tuple[Copy, ...]
+    given_up: bool = False
 
     @property
     def rows(self) -> Sequence[Copy]:
@@ -93,10 +96,8 @@ class _Order:
         self.mailbox.not_kept(self.copies, perhaps)
 
 
-class _Feigned(_Order):
+class _Feigned(_Order, gc=False, eq=False):
     """A copy of which nothing is written, and whose sender is not to notice."""
-
-    __slots__ = ()
 
     @property
     def rows(self) -> Sequence[Copy]:
@@ -169,11 +170,11 @@ class StoreShelf:
 
     def keep(self, mailbox: Mailbox, copies: Sequence[Copy]) -> None:
         """See :meth:`chat.copies.Shelf.keep`."""
-        self._put(_Order(mailbox, copies, self._clock.monotonic()))
+        self._put(_Order(mailbox, tuple(copies)))
 
     def pretend(self, mailbox: Mailbox, copy: Copy) -> None:
         """See :meth:`chat.copies.Shelf.pretend`."""
-        self._put(_Feigned(mailbox, [copy], self._clock.monotonic()))
+        self._put(_Feigned(mailbox, (copy,)))
 
     def _put(self, order: _Order) -> None:
         full = self._waiting_rows >= QUEUE_ROWS or self._waiting_bytes >= QUEUE_BYTES

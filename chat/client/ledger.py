@@ -45,7 +45,7 @@ CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 class Ledger:
     """One user's ledger; made when it is not there, readable by its owner only.
 
-    :param path: the file; two more beside it, ``-wal`` and ``-shm``, belong to it.
+    :param path: the file; while it is open, and after a kill, ``-wal`` beside it belongs to it.
     :param user_id: whose it is; another's is refused, as its messages would go out under the
         wrong name.  A server of its own wants a file of its own.
     :param seen: how many keys of shown messages are kept; at most a tenth more are in the file.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ..errors import ClientError
 from ..results import AnyMessage, HistoryPage
 from . import text, view
+from .futures import asked
 from .orders import COMMANDS, Do
-from .people import People, asked
+from .people import People
 from .roster import Talk
 
 if TYPE_CHECKING:

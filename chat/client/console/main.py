@@ -23,10 +23,9 @@ from ..endpoints import global_reactor
 from ..errors import LedgerError, Refused
 from ..register import register
 from . import pipe, text
+from .futures import asked
 from .options import DONE, INTERRUPTED, REFUSED, USAGE, Setup, Usage, read
-from .people import asked
 from .places import state_folder
-from .view import why
 
 TRIES = 3
 """How often a password may be wrong."""
@@ -111,7 +110,7 @@ async def _choose(setup: Setup, user: str) -> tuple[int, str | None] | None:
         except (Usage, Refused) as error:
             if setup.options.user:
                 raise
-            _tell(why(error), USAGE)
+            _tell(text.why(error), USAGE)
             user = ""
 
 

@@ -61,7 +61,7 @@ class Own:
             return
         short = text.shortened(unsent.text, 40)
         if not isinstance(result, Sent):
-            self._talker.say(view.error(f"Not delivered ({view.why(result)}): {short}"))
+            self._talker.say(view.error(f"Not delivered ({text.why(result)}): {short}"))
             return
         if timer is not None and not shown:
             self._show(unsent, result.state)

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
-
-from twisted.internet.defer import Deferred
+from typing import TYPE_CHECKING
 
 from ..client import Client
 from ..errors import ClientError
 from . import text, view
+from .futures import asked
 from .orders import Do
 from .roster import Roster
 from .view import Line
 
 if TYPE_CHECKING:
     from .talker import Talker
-
-T = TypeVar("T")
-
-
-def asked(deferred: Deferred[T]) -> asyncio.Future[T]:
-    """A Deferred, for code that waits in asyncio's way."""
-    future: asyncio.Future[T] = deferred.asFuture(asyncio.get_running_loop())
-    return future
 
 
 class People:

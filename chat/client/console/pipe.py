@@ -20,9 +20,8 @@ from ..register import register as make_account
 from ..results import AnyMessage, GroupMessage, Sent
 from ..sending import Unsent
 from . import text
+from .futures import asked
 from .options import DONE, REFUSED, UNREACHABLE, Setup, Usage
-from .people import asked
-from .view import why
 
 AHEAD = 500
 """Lines of standard input read before those in front of them are acknowledged."""
@@ -74,7 +73,7 @@ class _Session:
 
     def unreachable(self) -> int:
         """Say that there was no login in time."""
-        reason = why(self.trouble) if self.trouble else f"no answer within {self.timeout:g} s"
+        reason = text.why(self.trouble) if self.trouble else f"no answer within {self.timeout:g} s"
         return complain(f"cannot reach {self._setup.server}: {reason}", UNREACHABLE)
 
     def _changed(self, status: Status) -> None:
@@ -96,7 +95,7 @@ async def send(setup: Setup) -> int:
             if options.verbose:
                 print(f"{result.state}: {text.shortened(unsent.text, 60)}")  # noqa: T201
         elif not isinstance(result, Stopped) and unsent.cid not in ours:
-            complain(f"refused ({why(result)}), from an earlier start: {unsent.text}", REFUSED)
+            complain(f"refused ({text.why(result)}), from an earlier start: {unsent.text}", REFUSED)
 
     session = _Session(setup, on_sent=told)
     try:
@@ -112,7 +111,7 @@ async def send(setup: Setup) -> int:
     except TimeoutError:
         return session.unreachable()
     except (ClientError, ValueError) as error:
-        return complain(why(error), REFUSED)
+        return complain(text.why(error), REFUSED)
     finally:
         await session.close()
 
@@ -157,7 +156,7 @@ class _Sending:
         self._waiting.discard(sent)
         error = None if sent.cancelled() else sent.exception()
         if error is not None and not isinstance(error, Stopped):
-            self._status = complain(why(error), REFUSED)
+            self._status = complain(text.why(error), REFUSED)
 
 
 async def _target(client: Client, setup: Setup) -> tuple[bool, int]:
@@ -236,7 +235,7 @@ async def listen(setup: Setup) -> int:
     except TimeoutError:
         return session.unreachable()
     except Refused as error:
-        return complain(why(error), REFUSED)
+        return complain(text.why(error), REFUSED)
     finally:
         await session.close()
 
@@ -270,9 +269,9 @@ async def register(setup: Setup) -> int:
             )
         )
     except Refused as error:
-        return complain(why(error), REFUSED)
+        return complain(text.why(error), REFUSED)
     except Exception as error:
-        return complain(f"cannot reach {setup.server}: {why(error)}", UNREACHABLE)
+        return complain(f"cannot reach {setup.server}: {text.why(error)}", UNREACHABLE)
     setup.known.learn(setup.server, options.name.strip(), user_id)
     print(user_id)  # noqa: T201
     return DONE

@@ -16,10 +16,10 @@ from ..link import State, Status
 from ..results import AnyMessage
 from . import text, view
 from .deeds import Deeds
+from .futures import asked
 from .hints import Hints
 from .orders import Do, Names, Order, Say, SayTo, Wrong, understand
 from .own import Own
-from .people import asked
 from .roster import Roster, Talk
 from .screen import Screen
 from .view import Line
@@ -220,10 +220,10 @@ class Talker:
         elif status.state is State.STOPPED and not isinstance(status.error, Stopped):
             words = "Another login of yours took over." if isinstance(
                 status.error, TakenOver
-            ) else f"Cannot log in: {view.why(status.error)}"  # fmt: skip
+            ) else f"Cannot log in: {text.why(status.error)}"  # fmt: skip
             self.say(view.error(words))
         elif status.state is State.WAITING and not self._was_online and status.error is not None:
-            self.say(view.error(f"{self.where}: {view.why(status.error)}"))
+            self.say(view.error(f"{self.where}: {text.why(status.error)}"))
         if status.state is not State.CONNECTING and not self._settled.done():
             self._settled.set_result(None)
         self.screen.refresh()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from datetime import UTC, datetime
 
+from ..errors import Refused
+
 TAB = "    "
 LONGEST_TIME = 20
 _HARMLESS = "\u200c\u200d"  # joiners, which emoji and several scripts need
@@ -46,6 +48,14 @@ def clock(time: str, today: datetime) -> str:
     if when.year == today.year:
         return when.strftime("%d %b %H:%M")
     return when.strftime("%Y-%m-%d %H:%M")
+
+
+def why(error: BaseException | None) -> str:
+    """An error in words for people."""
+    if isinstance(error, Refused):
+        later = f", again in {error.retry_after:g} s" if error.retry_after else ""
+        return plain(error.text) + later
+    return plain(str(error) or type(error).__name__)
 
 
 def _visible(character: str) -> str:

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from prompt_toolkit.utils import get_cwidth
 
-from ..errors import Refused
 from ..results import AnyMessage, Friend, Group
 from . import text
 from .orders import COMMANDS, ORIGINAL
@@ -155,11 +154,3 @@ def groups(listed: list[Group]) -> list[Line]:
             for it in order
         ]
     )
-
-
-def why(error_: BaseException | None) -> str:
-    """An error in words for people."""
-    if isinstance(error_, Refused):
-        later = f", again in {error_.retry_after:g} s" if error_.retry_after else ""
-        return text.plain(error_.text) + later
-    return text.plain(str(error_) or type(error_).__name__)

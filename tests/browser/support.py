@@ -1,10 +1,15 @@
-"""A real server, a real browser, and what people do on the page."""
+"""A real server, a real browser, and what people do on the page.
+
+Starting them takes longer than most tests, so they are shared: a test that needs nobody new talks
+with Ann and Bob (:meth:`BrowserCase.pair`), and says what nobody has said before.
+"""
 
 from __future__ import annotations
 
 import atexit
 import functools
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -30,6 +35,12 @@ PATIENCE = 40.0
 """Seconds that anything on a page, or the start of a server, may take before a test fails."""
 
 PASSWORD = "correct horse"
+
+USUAL: dict[str, Any] = {
+    "viewport": {"width": 1280, "height": 800},
+    "locale": "en-GB",
+    "reduced_motion": "reduce",  # animations cost the processor more than the tests do
+}
 
 expect.set_options(timeout=PATIENCE * 1000)
 
@@ -101,22 +112,29 @@ class Server:
 class Person:
     """Somebody at a browser of their own."""
 
-    def __init__(self, case: BrowserCase, context: BrowserContext) -> None:
-        self.case = case
-        self.context = context
+    def __init__(self, **options: Any) -> None:
+        self.context: BrowserContext = the_browser().new_context(**{**USUAL, **options})
         self.name = ""
         self.id = ""
+        self.problems: list[str] = []
+        """Errors on the console."""
+        self.expected: list[str] = []
+        """Parts of those that a test brings about."""
         self.page = self.open()
 
     def open(self) -> Page:
         """Open the page in a new tab."""
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE * 1000)
-        self.page.on("console", self.case.said)
-        self.page.on("pageerror", lambda error: self.case.problems.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.case.problems.append(f"dialog {dialog.message}"))
-        self.page.goto(self.case.server.url)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.problems.append(f"dialog {dialog.message}"))
+        self.page.goto(the_server().url)
         return self.page
+
+    def _said(self, message: Any) -> None:
+        if message.type == "error" and not any(part in message.text for part in self.expected):
+            self.problems.append(message.text)
 
     # Logging in
 
@@ -141,25 +159,6 @@ class Person:
         number.fill(user_id)
         self.page.get_by_label("Password", exact=True).fill(password)
         self.page.get_by_role("button", name="Log in", exact=True).click()
-
-    def has_token(self) -> bool:
-        """Whether the server gave a token with which one stays logged in."""
-        script = "Object.keys(localStorage).some((key) => key.endsWith(':token'))"
-        return bool(self.page.evaluate(script))
-
-    def reload(self) -> None:
-        """Load the page anew; who has a token stays logged in, who has none is asked again."""
-        asked = not self.has_token()
-        self.page.reload()
-        if asked:
-            self.log_in(self.id)
-
-    def come_back(self) -> None:
-        """Open the page again after having closed it."""
-        self.open()
-        if not self.has_token():
-            self.log_in(self.id)
-        self.is_online()
 
     def is_online(self) -> None:
         """Wait until this page is logged in."""
@@ -196,11 +195,15 @@ class Person:
 
     def friend(self, name: str) -> Locator:
         """The line of a friend."""
-        return self.page.locator("section[aria-label=Friends] .row", has_text=name)
+        return self._row("Friends", name)
 
     def chat(self, name: str) -> Locator:
         """The line of a conversation."""
-        return self.page.locator("section[aria-label=Chats] .row", has_text=name)
+        return self._row("Chats", name)
+
+    def _row(self, panel: str, name: str) -> Locator:
+        title = self.page.locator(".row-name").get_by_text(name, exact=True)
+        return self.page.locator(f"section[aria-label={panel}] .row", has=title)
 
     def enter(self, name: str) -> None:
         """Open a conversation from the list."""
@@ -233,44 +236,59 @@ class Person:
         """Wait for a message of somebody else."""
         expect(self.bubble(text)).to_have_class(re.compile(r"\btheirs\b"))
 
+    def last_texts(self, number: int) -> list[str]:
+        """What was said last."""
+        return self.page.locator(".item .text").all_inner_texts()[-number:]
+
     def has_mark(self, text: str, *marks: str) -> None:
         """Wait until one's own message has one of these marks."""
         icon = self.bubble(text).locator(".meta svg")
         expect(icon).to_have_attribute("aria-label", re.compile(f"^(?:{'|'.join(marks)})$"))
 
 
-class BrowserCase(SynchronousTestCase):
-    """A server and a browser for each test; a console error fails it."""
+@functools.cache
+def the_server() -> Server:
+    """One server for all tests of a run; who restarts it leaves it running."""
+    folder = Path(tempfile.mkdtemp(prefix="chat-browser-"))
+    server = Server(folder)
+    server.start()
+    atexit.register(shutil.rmtree, folder)
+    atexit.register(server.stop)
+    return server
 
-    server: Server
+
+@functools.cache
+def the_pair() -> tuple[Person, Person]:
+    """Ann and Bob, who are friends, each with a browser that stays open from test to test."""
+    ann, bob = Person().register("Ann"), Person().register("Bob")
+    ann.befriend(bob)
+    return ann, bob
+
+
+class BrowserCase(SynchronousTestCase):
+    """A server and a browser; a console error fails the test."""
 
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="chat-browser-")
-        self.addCleanup(folder.cleanup)
-        self.server = Server(Path(folder.name))
-        self.server.start()
-        self.addCleanup(self.server.stop)
-        self.problems: list[str] = []
-        self.expected: list[str] = []
-        """Parts of console errors that a test brings about."""
-
-    def said(self, message: Any) -> None:
-        """A page wrote to its console."""
-        if message.type == "error" and not any(part in message.text for part in self.expected):
-            self.problems.append(message.text)
+        self.server = the_server()
+        self._people: list[Person] = []
 
     def person(self, name: str = "", **options: Any) -> Person:
-        """Somebody with a browser; with a name, registered."""
-        options = {
-            "viewport": {"width": 1280, "height": 800},
-            "locale": "en-GB",
-            "reduced_motion": "reduce",  # animations cost the processor more than the tests do
-            **options,
-        }
-        context = the_browser().new_context(**options)
-        self.addCleanup(context.close)
-        person = Person(self, context)
+        """Somebody with a browser of their own; with a name, registered."""
+        person = Person(**options)
+        self.addCleanup(person.context.close)
+        self._people.append(person)
         return person.register(name) if name else person
 
+    def pair(self) -> tuple[Person, Person]:
+        """Ann and Bob, at their lists of conversations."""
+        pair = the_pair()
+        for person in pair:
+            person.page.evaluate("location.hash = '#/chats'")
+            person.expected.clear()
+        self._people += pair
+        return pair
+
     def tearDown(self) -> None:
-        self.assertEqual(self.problems, [], "on the console")
+        for person in self._people:
+            problems, person.problems = person.problems, []
+            self.assertEqual(problems, [], f"{person.name}'s console")

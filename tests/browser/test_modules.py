@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
-import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page
 from twisted.trial.unittest import SynchronousTestCase
 
-from .support import Server, the_browser
+from .support import the_browser, the_server
 
 BIG = 2**63 - 1
 
 
 @functools.cache
 def a_page() -> Page:
-    """A page with nothing on it, of a server that all these tests share."""
-    folder = Path(tempfile.mkdtemp(prefix="chat-browser-"))
-    server = Server(folder)
-    server.start()
-    atexit.register(shutil.rmtree, folder)
-    atexit.register(server.stop)
+    """A page with nothing on it."""
     page = the_browser().new_page()
-    page.goto(f"{server.url}icon.svg")
+    page.goto(f"{the_server().url}icon.svg")
     return page
 
 

@@ -108,7 +108,8 @@ class Database:
             may have happened.
         :raises StoreAway: ``unknown`` where a commit may have happened.
         """
-        pool = self._own if own else self._pool
+        # With one thread, all writing has its own: nothing that is read waits for a commit.
+        pool = self._own if own or self.dialect.threads == 1 else self._pool
         return self._start(_Call(name, work, True, again, pool, monotonic()))
 
     def _start(self, call: _Call[T]) -> Deferred[T]:

@@ -30,9 +30,9 @@ class SqlStore:
 
     def __init__(self, dialect: Dialect, reactor: Any, now: Callable[[], float] = time) -> None:
         self._dialect = dialect
-        # With several threads, waiting messages have a connection of their own, so that nothing
-        # else delays them.
-        self.database = Database(dialect, reactor, own=1 if dialect.threads > 1 else 0)
+        # Waiting messages are written on a connection of their own, so that nothing delays them,
+        # and that no page waits for a commit.
+        self.database = Database(dialect, reactor, own=1)
         self.users: Users = SqlUsers(self.database)
         self.offline: Offline = SqlOffline(self.database)
         self.friends: Friends = SqlFriends(self.database)

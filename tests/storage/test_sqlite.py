@@ -6,8 +6,10 @@ import os
 import sqlite3
 import stat
 from pathlib import Path
+from threading import Event
 
 from twisted.internet import reactor
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from chat.errors import BadStart, StoreAway
@@ -49,9 +51,9 @@ class SqliteTests(TestCase):
         self.assertFalse(raised.exception.unknown)
 
     async def pragma(self, name: str, value: object) -> None:
-        """Set one on the store's own connection."""
-        await self.store.database.read(
-            "pragma", lambda statements: statements.rows(f"PRAGMA {name} = {value}")
+        """Set one on the store's connection that writes."""
+        await self.store.database._own.runWithConnection(
+            lambda session: session.raw().execute(f"PRAGMA {name} = {value}").close()
         )
 
     async def test_the_files_are_for_their_owner_only(self) -> None:
@@ -69,7 +71,26 @@ class SqliteTests(TestCase):
                 statements.rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous")
             ]
 
-        self.assertEqual(await self.store.database.read("pragma", settings), ["wal", 2])
+        for use in (self.store.database.read, self.store.database.write):
+            self.assertEqual(await use("pragma", settings), ["wal", 2])
+
+    async def test_a_page_does_not_wait_for_a_commit(self) -> None:
+        """While rows are being written the others are read."""
+        row, began, done = kept(1, 1, 2), Event(), Event()
+        await self.store.offline.keep([row])
+        self.addCleanup(done.set)
+
+        def work(statements: Statements) -> None:
+            statements.rows("DELETE FROM offlinemessage")
+            began.set()
+            done.wait(20)
+
+        writing = self.store.database.write("slow", work)
+        await deferToThread(began.wait, 20)
+        self.assertEqual(await self.everything(1), [row])
+        done.set()
+        await writing
+        self.assertEqual(await self.everything(1), [])
 
     async def test_rows_are_there_when_it_is_opened_again(self) -> None:
         row = kept(1, 1, 2)

@@ -9,170 +9,30 @@ that is said in a group keeps its order.  Who gets a message is decided once, wh
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from .circulars import OVERHEAD, Hint, Messages, Round
 from .copies import Copy
 from .delivery import Delivery
 from .errors import ChatError, Code, StoreAway
 from .mailbox import busy
-from .receipts import Burst, NamelessGroup, SentToGroup, State
+from .receipts import NamelessGroup, SentToGroup
 from .rooms import Room, Rooms, not_a_member
-from .runs import GroupRun
-
-SLICE = 250
-"""What one message, or what goes with it, may cost in one turn; see :meth:`_Round.cost`."""
 
 TURN = 2000
-"""The same for all groups together."""
-
-AWAY_SLICE = 2500
-"""Rows, about, that one slice makes for members who are away: so many are one batch."""
-
-TOGETHER = 64
-TOGETHER_BYTES = 64 << 10
-"""Messages that go round together at most."""
+"""What goes round in one turn may cost so much, in all groups together; see
+:meth:`chat.circulars.Round.slice`."""
 
 WAITING_BYTES = 16 << 20
 """What may wait for its turn, in all groups together; beyond it senders are told to come again
 (errno 108)."""
-
-OVERHEAD = 500
-"""Bytes that a waiting message takes beside its body, about."""
 
 HINTS = 20
 """With so many rounds before it in its group, a hint is left out."""
 
 STORE_SECONDS = 0.01
 """How long a round waits before it looks again whether the store has room."""
-
-
-class _Round:
-    """Something that goes round."""
-
-    __slots__ = ("at", "away", "ids", "size")
-
-    together = 1
-    """How many messages it is."""
-
-    def __init__(self, ids: Sequence[int], size: int) -> None:
-        self.ids = ids
-        """The members; once it has begun, those who are away come first."""
-        self.away = 0
-        """How many they are."""
-        self.at = 0
-        """How many have been served."""
-        self.size = size
-
-    def begin(self, delivery: Delivery) -> None:
-        """Nobody has been served yet; it may be called again as long as this is so."""
-
-    def slice(self) -> tuple[int, int]:
-        """How many members are served in one turn, and what that costs: a member who is here and
-        gets one message costs 1, about 6 µs with the kernel's part."""
-        if self.at < self.away:
-            count = min(self.away - self.at, max(1, AWAY_SLICE // self.together))
-            return count, count * self.together
-        count = min(len(self.ids) - self.at, max(1, 8 * SLICE // (7 + self.together)))
-        return count, count * (7 + self.together) // 8
-
-    def pass_to(self, ids: Sequence[int], delivery: Delivery) -> None:
-        """Serve these members."""
-        raise NotImplementedError
-
-    def end(self) -> None:
-        """Every member has been served."""
-
-
-class _Messages(_Round):
-    """Messages of one sender, in order."""
-
-    __slots__ = ("_burst", "_copies", "_lines", "_receipts", "_sender", "_size", "together")
-
-    def __init__(
-        self, copy: Copy, receipt: SentToGroup | NamelessGroup, ids: Sequence[int]
-    ) -> None:
-        super().__init__(ids, len(copy.body) + OVERHEAD)
-        self.together = 1
-        self._sender = copy.sender
-        self._copies = [copy]
-        self._receipts = [receipt]
-        self._lines = [copy.body]
-        self._size = len(copy.body) + 1
-        self._burst: Burst | None = None
-
-    def takes(
-        self, copy: Copy, receipt: SentToGroup | NamelessGroup, ids: Sequence[int]
-    ) -> bool:
-        """Whether one more may come along; then it does."""
-        fits = (
-            self._burst is None
-            and copy.sender == self._sender
-            and ids is self.ids
-            and self.together < TOGETHER
-            and self._size < TOGETHER_BYTES
-        )
-        if fits:
-            self.together += 1
-            self._copies.append(copy)
-            self._receipts.append(receipt)
-            self._lines.append(copy.body)
-            self._size += len(copy.body) + 1
-            self.size += len(copy.body) + OVERHEAD
-        return fits
-
-    def begin(self, delivery: Delivery) -> None:
-        if self._burst is not None:
-            return
-        here = delivery.here
-        away = [user_id for user_id in self.ids if user_id not in here]
-        self.away = len(away)
-        self.ids = away + [user_id for user_id in self.ids if user_id in here]
-        self._burst = Burst(self._receipts)
-
-    def pass_to(self, ids: Sequence[int], delivery: Delivery) -> None:
-        burst, copies, lines, size = self._burst, self._copies, self._lines, self._size
-        assert burst is not None
-        sender = self._sender
-        born = copies[0].born
-        mailboxes = delivery.mailboxes
-        for user_id in ids:
-            if user_id == sender:
-                continue
-            mailbox = mailboxes.get(user_id)
-            if mailbox is None or not mailbox.known:
-                mailbox = delivery.mailbox(user_id)
-            receiver = mailbox.receiver
-            # A level 1 client needs no names for what it is sent, unless something goes wrong.
-            if receiver is not None and receiver.level == 1 and mailbox.room(0) > 0:
-                mailbox.push_run(GroupRun(burst, copies, lines, born, size))
-                burst.began()
-            else:
-                mailbox.send_all([
-                    Copy(sender, copy.stamp, copy.cid, copy.given, copy.kind, copy.body,
-                         copy.receipt, born, copy.ask)
-                    for copy in copies
-                ])  # fmt: skip
-
-    def end(self) -> None:
-        assert self._burst is not None
-        self._burst.end()
-        for copy in self._copies:
-            copy.settle(State.DELIVERED)
-
-
-class _Hint(_Round):
-    __slots__ = ("_but", "_line")
-
-    def __init__(self, line: bytes, ids: Sequence[int], but: int) -> None:
-        super().__init__(ids, len(line) + OVERHEAD)
-        self._line = line
-        self._but = but
-
-    def pass_to(self, ids: Sequence[int], delivery: Delivery) -> None:
-        for user_id in ids:
-            if user_id != self._but:
-                delivery.hint(user_id, self._line)
 
 
 class _Queue:
@@ -183,7 +43,7 @@ class _Queue:
     def __init__(self) -> None:
         self.unread: deque[Copy] | None = None
         """What came before the members were known; None: they are."""
-        self.rounds: deque[_Round] = deque()
+        self.rounds: deque[Round] = deque()
         """The first of them may have begun."""
 
 
@@ -246,7 +106,7 @@ class Rounds:
         """Tell the members who are here, all but one; left out where much is on its way."""
         queue = self._queue(group_id)
         if len(queue.rounds) < HINTS:
-            hint = _Hint(line, room.ids, but)
+            hint = Hint(line, room.ids, but)
             queue.rounds.append(hint)
             self._waiting += hint.size
 
@@ -292,8 +152,8 @@ class Rounds:
         for listener in self._delivery.said:
             listener(copy, 0, room.group_id)
         last = queue.rounds[-1] if queue.rounds else None
-        if not (isinstance(last, _Messages) and last.takes(copy, receipt, ids)):
-            queue.rounds.append(_Messages(copy, receipt, ids))
+        if not (isinstance(last, Messages) and last.takes(copy, receipt, ids)):
+            queue.rounds.append(Messages(copy, receipt, ids))
         self._waiting += len(copy.body) + OVERHEAD
 
     # Turn by turn

@@ -13,16 +13,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
-
 from .config import Settings
 from .copies import Copy, Row
 from .errors import StoreAway
 from .interfaces import Clock, Offline
-from .mailbox import RETRY_SECONDS, Mailbox, busy
+from .mailbox import RETRY_SECONDS, Mailbox
 from .messages import Chat, OneChat
-from .model import Kept, KeptKey, Outcome
-from .receipts import State
+from .model import Kept, KeptKey
+from .orders import Feigned, Order
 
 BATCH_ROWS = 5000
 BATCH_BYTES = 8 << 20
@@ -70,54 +68,6 @@ class Figures:
         self.fetched = 0
 
 
-class _Order(msgspec.Struct, gc=False, eq=False):
-    """Copies of one mailbox that go into one transaction.
-
-    Outside the garbage collection, and with a tuple that leaves it: of a group's message there are
-    thousands, which live long enough to be taken for something that stays, and whole collections
-    are made for that.
-    """
-
-    mailbox: Mailbox
-    copies: tuple[Copy, ...]
-    given_up: bool = False
-
-    @property
-    def rows(self) -> Sequence[Copy]:
-        """What is written of them."""
-        return self.copies
-
-    def kept(self, outcomes: Sequence[Outcome]) -> None:
-        """The store has answered for each row."""
-        if self.given_up:
-            self.mailbox.appeared()
-        else:
-            self.mailbox.kept(self.copies, outcomes)
-
-    def give_up(self, perhaps: bool) -> None:
-        """The store could not be reached; ``perhaps``: the rows may be there all the same."""
-        self.given_up = True
-        self.mailbox.not_kept(self.copies, perhaps)
-
-
-class _Feigned(_Order, gc=False, eq=False):
-    """A copy of which nothing is written, and whose sender is not to notice."""
-
-    @property
-    def rows(self) -> Sequence[Copy]:
-        return ()
-
-    def kept(self, outcomes: Sequence[Outcome] = ()) -> None:
-        for copy in self.copies:
-            copy.void = True
-            copy.settle(State.STORED)
-
-    def give_up(self, perhaps: bool) -> None:
-        self.given_up = True
-        for copy in self.copies:
-            copy.refuse(busy())
-
-
 class StoreShelf:
     """Implements :class:`chat.copies.Shelf` over :class:`chat.interfaces.Offline`.
 
@@ -139,10 +89,10 @@ class StoreShelf:
         self._clock = clock
         self._spawn = spawn
         self._call_later = call_later
-        self._orders: deque[_Order] = deque()
+        self._orders: deque[Order] = deque()
         self._waiting_rows = 0
         self._waiting_bytes = 0
-        self._current: list[_Order] = []
+        self._current: list[Order] = []
         self._current_since = 0.0
         self._away_until = 0.0
         self._writing = False
@@ -175,13 +125,13 @@ class StoreShelf:
 
     def keep(self, mailbox: Mailbox, copies: Sequence[Copy]) -> None:
         """See :meth:`chat.copies.Shelf.keep`."""
-        self._put(_Order(mailbox, tuple(copies)))
+        self._put(Order(mailbox, tuple(copies)))
 
     def pretend(self, mailbox: Mailbox, copy: Copy) -> None:
         """See :meth:`chat.copies.Shelf.pretend`."""
-        self._put(_Feigned(mailbox, (copy,)))
+        self._put(Feigned(mailbox, (copy,)))
 
-    def _put(self, order: _Order) -> None:
+    def _put(self, order: Order) -> None:
         full = self._waiting_rows >= QUEUE_ROWS or self._waiting_bytes >= QUEUE_BYTES
         if full or self.away:
             self.figures.failed += len(order.rows)
@@ -202,8 +152,8 @@ class StoreShelf:
         finally:
             self._writing = False
 
-    def _take(self) -> list[_Order]:
-        batch: list[_Order] = []
+    def _take(self) -> list[Order]:
+        batch: list[Order] = []
         rows = size = 0
         while self._orders and rows < BATCH_ROWS and size < BATCH_BYTES:
             order = self._orders.popleft()
@@ -214,7 +164,7 @@ class StoreShelf:
         self._waiting_bytes -= size
         return batch
 
-    async def _write_batch(self, batch: list[_Order]) -> None:
+    async def _write_batch(self, batch: list[Order]) -> None:
         rows = _rows(batch)
         if not rows:
             self._feign(batch)
@@ -243,12 +193,12 @@ class StoreShelf:
             order.kept(outcomes[at:end])
             at = end
 
-    def _feign(self, batch: Sequence[_Order]) -> None:
+    def _feign(self, batch: Sequence[Order]) -> None:
         """There is nothing to write: answer when a commit would have been done."""
         self._feigning += 1
         self._call_later(min(self._usual, LONGEST_FEIGNED), lambda: self._feigned(batch))
 
-    def _feigned(self, batch: Sequence[_Order]) -> None:
+    def _feigned(self, batch: Sequence[Order]) -> None:
         self._feigning -= 1
         for order in batch:
             if self.away:
@@ -256,7 +206,7 @@ class StoreShelf:
             else:
                 order.kept(())
 
-    def _fail(self, batch: Sequence[_Order], unknown: bool) -> None:
+    def _fail(self, batch: Sequence[Order], unknown: bool) -> None:
         """Those of the batch, and all behind it: what came later must not be stored before."""
         self._away_until = self._clock.monotonic() + RETRY_SECONDS
         orders = [*((order, unknown) for order in batch), *((o, False) for o in self._orders)]
@@ -361,7 +311,7 @@ class StoreShelf:
                     mailbox.opened(census)
 
 
-def _rows(batch: Sequence[_Order]) -> list[Kept]:
+def _rows(batch: Sequence[Order]) -> list[Kept]:
     digests: dict[int, bytes] = {}
     rows = []
     for order in batch:

@@ -51,6 +51,7 @@ ROOMS = (
         "rules",
         (
             "accounts",
+            "circulars",
             "contacts",
             "copies",
             "credentials",
@@ -60,6 +61,7 @@ ROOMS = (
             "lists",
             "mailbox",
             "names",
+            "orders",
             "numberings",
             "owners",
             "pages",

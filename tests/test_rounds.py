@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from chat import rounds
+from chat import circulars, rounds
 from chat.errors import ChatError, Code
 from chat.rooms import Rooms
 from tests.cables import Client
@@ -71,12 +71,12 @@ class CrowdTests(InMemory, TestCase):
             self.turn()
             now_served = sum(len(client.lines) for client in others)
             # One slice, and what was not flushed yet of the one before.
-            self.assertLessEqual(now_served - served, 2 * rounds.SLICE)
+            self.assertLessEqual(now_served - served, 2 * circulars.SLICE)
             served = now_served
             # Others talk on meanwhile.
             one.send(say(other.id, "still there?", cid=f"t{turns}"))
             self.assertEqual(len(other.lines), turns)
-        self.assertGreaterEqual(turns, 2 * len(others) // rounds.SLICE)
+        self.assertGreaterEqual(turns, 2 * len(others) // circulars.SLICE)
         for client in others:
             pushed = await client.get_all(2)
             self.assertEqual([it["msg"] for it in pushed], ["first", "second"])
@@ -94,7 +94,7 @@ class CrowdTests(InMemory, TestCase):
         self.assertTrue(self.server.rounds.idle)
 
     async def test_order_is_kept_over_slices(self) -> None:
-        self.patch(rounds, "SLICE", 10)
+        self.patch(circulars, "SLICE", 10)
         ids = await self.people(25)
         tea = await self.group(ids)
         clients = await self.enter_all(ids)
@@ -112,7 +112,7 @@ class CrowdTests(InMemory, TestCase):
             self.assertEqual([it["seq"] for it in pushed], [1, 2, 3, 4])
 
     async def test_members_are_those_at_the_arrival(self) -> None:
-        self.patch(rounds, "SLICE", 10)
+        self.patch(circulars, "SLICE", 10)
         ids = await self.people(25)
         outsider = await self.register("outsider")
         tea = await self.group(ids)
@@ -157,8 +157,8 @@ class CrowdTests(InMemory, TestCase):
         await ann.nothing()
 
     async def test_hints_are_left_out_where_much_is_on_its_way(self) -> None:
-        self.patch(rounds, "SLICE", 2)
-        self.patch(rounds, "TOGETHER", 1)
+        self.patch(circulars, "SLICE", 2)
+        self.patch(circulars, "TOGETHER", 1)
         ids = await self.people(5)
         tea = await self.group(ids)
         ann, bob = await self.enter_all(ids[:2])
@@ -172,8 +172,8 @@ class CrowdTests(InMemory, TestCase):
         self.assertEqual(await bob.get(), {"hint": 2})
 
     async def test_stopping_in_the_middle_loses_nothing(self) -> None:
-        self.patch(rounds, "SLICE", 10)
-        self.patch(rounds, "AWAY_SLICE", 10)
+        self.patch(circulars, "SLICE", 10)
+        self.patch(circulars, "AWAY_SLICE", 10)
         ids = await self.people(25)
         tea = await self.group(ids)
         ann = await self.login(ids[0], 1)

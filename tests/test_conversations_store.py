@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from typing import Any
 
+from chat import shelf
 from chat.interfaces import Store
 from chat.storage import open_store
 from tests.cables import Client, reactor
@@ -344,3 +347,36 @@ class LockedSqliteTests(OverTcp):
         await comes("online")
         ann.cable.close()
         await comes("offline")
+
+
+class DrainTests(InMemory):
+    """A client that acknowledges faster than the store deletes."""
+
+    bounds: Mapping[str, Any] = {"page_rows": 10, "window_messages": 20}
+
+    async def test_pages_wait_for_deletions(self) -> None:
+        self.patch(shelf, "FORGET_BEHIND", 5)
+        ann, away = await self.enter("ann", 2), await self.register("bob")
+        cids = [f"c{number}" for number in range(100)]
+        ann.send(*(say(away, cid, cid=cid) for cid in cids))
+        for cid in cids:
+            await self.assert_stored(ann, cid)
+        self.faults.hang("forget")
+        bob = await self.login(away, 2)
+        seen: list[str] = []
+
+        def take() -> None:
+            while bob.lines:
+                message = json.loads(bob.lines.popleft())
+                seen.append(message["cid"])
+                bob.send(received(message["seq"]))
+
+        for _ in range(50):
+            self.go(0.1)
+            take()
+        self.assertLess(len(seen), 60)
+        self.faults.recover()
+        for _ in range(50):
+            self.go(0.1)
+            take()
+        self.assertEqual(seen, cids)

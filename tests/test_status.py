@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -230,7 +231,7 @@ class StatusTests(OperatedTestCase):
     def test_a_second_server_goes_without_the_default(self) -> None:
         with closing(socket.socket()) as holder:
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):  # somebody else has it, which does as well
+            with contextlib.suppress(OSError):  # somebody else has it, which does as well
                 holder.bind(("127.0.0.1", 9090))
                 holder.listen()
             with self.served("--listen=tcp:0:interface=127.0.0.1", CHAT_STATUS=""):

@@ -45,6 +45,16 @@ soak: $(VENV)/.test ## kill and restart under load for MINUTES=60, and count wha
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 .PHONY: soak
 
+abuse: $(VENV)/.test ## attack a server for some minutes while honest people talk (the short form is in test)
+	@$(BIN)/python -m tests.abuse
+.PHONY: abuse
+
+FUZZ_SECONDS ?= 300
+fuzz: $(VENV)/.test ## fuzz the codec and a session for FUZZ_SECONDS=300; finds are kept in tests/fuzz/corpus
+	@$(PIP) --editable '.[test,fuzz]'
+	@$(BIN)/python -m tests.fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4096 tests/fuzz/corpus
+.PHONY: fuzz
+
 clean: ## remove what was made here, and leave data (*.sqlite) alone
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis _trial_temp*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -107,15 +107,17 @@ class Link:
         self.transport.pauseProducing()
 
     def resume(self) -> None:
-        """Read on, with what was read before first."""
+        """Go on with what was read before; the socket is read again when that is worked off, as a
+        read for each few requests would pile up."""
         if self.closing is None:
             self.paused = False
-            self.transport.resumeProducing()
             self.server.call_later(0, self._resumed)
 
     def _resumed(self) -> None:
         if not self.paused and self.closing is None:
             self._go_on()
+            if not self.paused and self.closing is None:
+                self.transport.resumeProducing()
 
     def close(self) -> None:
         """Write the rest, shut the writing side, read on for a moment."""
@@ -123,8 +125,7 @@ class Link:
             return
         self.closing = self.server.call_later(DRAIN_SECONDS, self.abort)
         self._drop_input()
-        if self.paused:
-            self.transport.resumeProducing()
+        self.transport.resumeProducing()
         outbox = self.outbox
         outbox.on_taken = self._shut_when_written
         outbox.flush()

@@ -160,7 +160,9 @@ class Delivery:
             stamp = self.stamps.next()
             given = False
             sender.unanswered += 1
-            sent = (Sent if one else SentToGroup)(sender, me, kind, target, cid, digest)
+            sent = (Sent if one else SentToGroup)(
+                sender, me, kind, target, cid, digest, stamp=stamp
+            )
             sender.remember(sent)
             receipt = sent
         return Copy(sender.id, stamp, cid, given, kind, body, receipt, me.now, ask)

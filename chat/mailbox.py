@@ -247,11 +247,7 @@ class Mailbox:
 
     def _spill(self) -> None:
         """Everything unanswered goes into the store, in one transaction."""
-        batch = [
-            copy
-            for copy in self._window.take_apart()
-            if copy.row is Row.NONE and copy.receipt is not None
-        ]
+        batch = self._window.unanswered()
         if self._waiting:
             batch.extend(self._take_waiting())
             self._fall_behind()
@@ -280,7 +276,11 @@ class Mailbox:
             if outcome.keeping in (Keeping.STORED, Keeping.REPEATED):
                 copy.stamp = outcome.stamp
                 copy.row = Row.KEPT
-                self._stale = self._stale or not copy.in_window
+                if not copy.in_window:
+                    self._stale = True
+                    # Its place may be before what was read: the clock was set back, say.
+                    if (copy.stamp, copy.sender) <= self._cursor:
+                        self._rewind = True
                 copy.settle(State.STORED)
                 if copy.acknowledged:
                     gone.append(copy)
@@ -309,17 +309,31 @@ class Mailbox:
                 self._window.drop_row(copy)
             copy.refuse(busy())
         self._rewind = self._rewind or self._unsure
+        self._refuse_behind({copy.sender for copy in copies})
         if self.receiver is None:
             self._drop_refused()
         self._forget(gone)
         self._go_on()
 
+    def _refuse_behind(self, senders: set[int]) -> None:
+        """These have to send again; what is unanswered of theirs came later, and has to come later
+        again."""
+        for copy in self._window.unanswered():
+            if copy.sender in senders:
+                copy.refuse(busy())
+        for copy in self._take_waiting():
+            if copy.sender in senders:
+                copy.refuse(busy())
+            else:
+                self._waiting.append(copy)
+                self._waiting_bytes += len(copy.body)
+
     def appeared(self) -> None:
         """Rows whose keeping had been given up are in the store after all, or another node has
         stored some: look for them."""
         self._unsure = self._rewind = True
-        if self._waiting and self.phase in (Phase.LIVE, Phase.CLOSING):
-            # What comes from now on is stored, and these are before it.
+        if self.phase in (Phase.LIVE, Phase.CLOSING):
+            # What comes from now on is stored, and what is unanswered is before it.
             self._spill()
         self._fall_behind()
         self._go_on()
@@ -360,13 +374,23 @@ class Mailbox:
         if login != self._login:
             return
         fresh = []
+        gone = []
         for row in rows:
             self._cursor = (row.stamp, row.sender)
-            if not self._window.knows(row.sender, row.cid):
+            pushed = self._window.with_row(row.sender, row.cid)
+            if pushed is None:
                 copy = Copy.from_row(row, now)
                 self._window.note_row(copy)
                 fresh.append(copy)
+            elif pushed.stamp != row.stamp and pushed.row is Row.PERHAPS:
+                # It was sent again, and the row is that of the second time.
+                if pushed.acknowledged:
+                    gone.append(Copy.from_row(row, now))
+                else:
+                    pushed.stamp = row.stamp
+                    pushed.row = Row.KEPT
         self._page_came()
+        self._forget(gone)
         if self.phase is Phase.GREETING:
             self._greet(fresh)
             self.phase = Phase.DRAINING
@@ -376,6 +400,9 @@ class Mailbox:
         if not more:
             unseen = self._stale or self._rewind or self._tally.unpushed
             self.phase = Phase.CLOSING if unseen else Phase.LIVE
+            if not unseen:
+                # Every row there is has been seen since the login.
+                self._tally.recount(self._window.with_rows)
         self._go_on()
 
     def no_page(self, login: int, now: float) -> None:

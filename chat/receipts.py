@@ -78,6 +78,8 @@ class Sent(msgspec.Struct, gc=False, eq=False):
     answered_at: float = 0.0
     others: list[Answers] | None = None
     """Who asked again meanwhile."""
+    stamp: int = 0
+    """Its place in the order."""
 
     def settle(self, state: State) -> None:
         """See :class:`Receipt`."""
@@ -150,6 +152,8 @@ class SentTogether(msgspec.Struct, gc=False, eq=False):
     answered_at: float = 0.0
     parts: list[Sent] | None = None
     """The messages, once somebody had to tell them apart."""
+    stamp: int = 0
+    """Of the first; the others have the next ones."""
 
     def settle_many(self, count: int, state: State) -> None:
         """All of them are served."""
@@ -181,7 +185,7 @@ class SentTogether(msgspec.Struct, gc=False, eq=False):
         return Sent(
             self.sender, self.asked_by, MsgId.ONE_CHAT, self.target, self.cids[index],
             digest_of(MsgId.ONE_CHAT, self.target, self.hashes[index]), self.state,
-            self.answered_at,
+            self.answered_at, None, self.stamp + index,
         )  # fmt: skip
 
     # As one of what a sender remembers

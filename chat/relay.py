@@ -129,8 +129,11 @@ class Relay:
             return 0
         some = lines[start:at]
         sender.unanswered += count
+        stamp = delivery.stamps.reserve(count)
+        if together is not None:
+            together.stamp = stamp
         run = Run(
-            my_id, delivery.stamps.reserve(count), None if together is None else together.cids,
+            my_id, stamp, None if together is None else together.cids,
             delivery.given_prefix, some, me.nameless if together is None else together, me.now,
             sum(map(len, some)) + count,
         )  # fmt: skip

@@ -6,6 +6,7 @@ Pure: no I/O, the time is passed in.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -20,6 +21,8 @@ GATES = 1000
 """Recipients, or groups, that one sender may have to begin anew; beyond it all are shut."""
 
 RETRY_SECONDS = 1.0
+
+_LAST = (sys.maxsize, "")
 
 
 class Sender:
@@ -44,8 +47,9 @@ class Sender:
         """Called once, when :attr:`unanswered` has come down to :attr:`low_water`."""
         self.sent: dict[str, Sent | SentTogether] = {}
         """By ``cid``, what is under way and what is answered and remembered."""
-        self.gates: dict[int, str] = {}
-        """After a 108: by target (groups negative) the ``cid`` with which it goes on."""
+        self.gates: dict[int, tuple[int, str]] = {}
+        """After a 108: by target (groups negative) the stamp and the ``cid`` of the message with
+        which it goes on."""
         self.order: deque[Sent | SentTogether] = deque()
         """The same, and what was refused lately, as it arrived."""
         self._ordered = 0
@@ -93,7 +97,8 @@ class Sender:
         sent.forget(self.sent)
         if error.code == Code.BUSY and len(self.gates) < GATES:
             key = -sent.target if sent.kind == MsgId.GROUP_CHAT else sent.target
-            self.gates.setdefault(key, sent.cid)
+            # The earliest one, though a later one may have been refused before it.
+            self.gates[key] = min((sent.stamp, sent.cid), self.gates.get(key, _LAST))
 
     def gate(self, key: int, cid: str | None) -> None:
         """Let a message to this target through, or not.
@@ -104,7 +109,7 @@ class Sender:
         if first is None:
             if len(self.gates) >= GATES:
                 raise ChatError(Code.BUSY, retry_after=RETRY_SECONDS)
-        elif first == cid:
+        elif first[1] == cid:
             del self.gates[key]
         else:
             raise ChatError(Code.BUSY, retry_after=RETRY_SECONDS)

@@ -166,6 +166,14 @@ class Window:
             self.copies = apart
         return self.copies  # type: ignore[return-value]  # no Run is left
 
+    def unanswered(self) -> list[Copy]:
+        """Those whose senders wait, and that are not on their way into the store."""
+        return [
+            copy
+            for copy in self.take_apart()
+            if copy.row is Row.NONE and copy.receipt is not None
+        ]
+
     def clear(self) -> list[Copy]:
         """Take everything out, to push it again or because the store has it."""
         copies = list(self.take_apart())
@@ -197,9 +205,14 @@ class Window:
         """Whether something that was pushed has a row, or may have one."""
         return bool(self._rows)
 
-    def knows(self, sender: int, cid: str) -> bool:
-        """Whether a row of the store is that of a message that was pushed."""
-        return (sender, cid) in self._rows
+    @property
+    def with_rows(self) -> Iterable[Copy]:
+        """What was pushed and has a row, or may have one."""
+        return self._rows.values()
+
+    def with_row(self, sender: int, cid: str) -> Copy | None:
+        """The one of them with this name."""
+        return self._rows.get((sender, cid))
 
     def note_row(self, copy: Copy) -> None:
         """It has a row, or will have one."""
@@ -271,6 +284,16 @@ class Tally:
             self.stored += 1
         else:
             self._uncount(copy.sender)
+
+    def recount(self, with_rows: Iterable[Copy]) -> None:
+        """The whole store has been seen: only what was pushed has rows, or may have."""
+        self.stored = 0
+        self.by_sender = {}
+        for copy in with_rows:
+            if copy.row is Row.KEPT and not copy.acknowledged:
+                self.put_back(copy)
+            elif copy.row is Row.WRITING:
+                self.by_sender[copy.sender] = self.by_sender.get(copy.sender, 0) + 1
 
     def remove(self, copy: Copy) -> None:
         """Its row is going to be deleted."""

@@ -50,13 +50,15 @@ class ReceiptCase(SynchronousTestCase):
 
     def begin(self) -> None:
         self.now = 0.0
+        self.stamp = 0
         self.me = Connection()
         self.sender = Sender(7, "ann", Settings(remembered_cids=5), lambda: self.now)
 
     def send(self, cid: str, asked_by: Connection | None = None, digest: int = 1) -> Sent:
         """A message to user 8 that is under way."""
         self.sender.unanswered += 1
-        sent = Sent(self.sender, asked_by or self.me, 5, 8, cid, digest)
+        self.stamp += 1
+        sent = Sent(self.sender, asked_by or self.me, 5, 8, cid, digest, stamp=self.stamp)
         self.sender.remember(sent)
         return sent
 
@@ -272,7 +274,7 @@ class GroupTests(ReceiptCase):
         sent.refuse(BUSY)
         sent.settle(State.DELIVERED)
         self.assertEqual((self.me.told[0]["errno"], self.me.told[0]["ack"]), (108, 9))
-        self.assertEqual(self.sender.gates, {-3: "a"})
+        self.assertEqual(self.sender.gates, {-3: (0, "a")})
 
     @given(st.lists(st.sampled_from([*State, FULL, BUSY]), max_size=12))
     def test_any_facts(self, facts: list[State | ChatError]) -> None:
@@ -370,7 +372,7 @@ class SenderTests(ReceiptCase):
         self.send("a").refuse(BUSY)
         self.send("b").refuse(BUSY)
         self.send("c").refuse(FULL)
-        self.assertEqual(self.sender.gates, {8: "a"})
+        self.assertEqual(self.sender.gates, {8: (1, "a")})
         for cid in ("b", "c", None):
             error = self.assertRaises(ChatError, self.sender.gate, 8, cid)
             self.assertEqual((error.code, error.retry_after), (Code.BUSY, 1.0))
@@ -378,6 +380,16 @@ class SenderTests(ReceiptCase):
         self.sender.gate(-8, "b")
         self.sender.gate(8, "a")
         self.sender.gate(8, "b")
+
+    def test_the_earliest_is_the_gate(self) -> None:
+        """Though it may be refused when a later one has been."""
+        first, second = self.send("z"), self.send("a")
+        self.send("n").refuse(BUSY)
+        second.refuse(BUSY)
+        first.refuse(BUSY)
+        for cid in ("n", "a"):
+            self.assertRaises(ChatError, self.sender.gate, 8, cid)
+        self.sender.gate(8, "z")
 
     def test_gates_are_bounded(self) -> None:
         """Beyond the bound everything is refused that has no gate of its own."""

@@ -13,17 +13,22 @@ from .wire import Fields, line
 RECENT = 20
 """So many answered messages to each recipient can be sent again for nothing."""
 
+TIME = "2026-01-01 12:00:00"
 FILLINGS = (0, 0, 1, 10, 10, 30, 30, 200)
 
 
 class Outgoing:
     """One user's messages.
 
+    :param name: the user's, to write what the original's client does; None: as little as possible.
     :param tag: begins each ``cid``: other runs of the same users have other ones.
     """
 
-    def __init__(self, user_id: int, tag: str, ledger: Ledger, chance: Random) -> None:
+    def __init__(
+        self, user_id: int, name: str | None, tag: str, ledger: Ledger, chance: Random
+    ) -> None:
         self._user_id = user_id
+        self._name = name
         self._tag = tag
         self._ledger = ledger
         self._chance = chance
@@ -108,9 +113,12 @@ class Outgoing:
         self._owed[message] += 1
         self._ledger.note("sent", message)
         filling = 'grüße 😀 "' * FILLINGS[message.number % len(FILLINGS)]
-        return line(
-            msgid=5,
-            toid=message.recipient,
-            cid=f"{self._tag}.{message.recipient}.{message.number}",
-            msg=f"{message.sender} {message.recipient} {message.number} {filling}",
-        )
+        fields: Fields = {
+            "msgid": 5,
+            "toid": message.recipient,
+            "cid": f"{self._tag}.{message.recipient}.{message.number}",
+            "msg": f"{message.sender} {message.recipient} {message.number} {filling}",
+        }
+        if self._name is not None:
+            fields |= {"id": self._user_id, "name": self._name, "time": TIME}
+        return line(**fields)

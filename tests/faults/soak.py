@@ -47,8 +47,7 @@ class Soak:
         await self._server.start()
         try:
             if not self._users:
-                names = [f"person {number}" for number in range(PEOPLE)]
-                self._users = await register(self._server, names)
+                self._users = await register(self._server, PEOPLE)
             storm = Storm(self._server, self._users, seed)
             faults = chance.choices(list(storm.havoc.faults), k=FAULTS_A_ROUND)
             report = await storm.run(faults, Progress(self.data.name, seed))

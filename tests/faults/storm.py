@@ -47,12 +47,19 @@ def bounds(chance: Random) -> list[str]:
     ]
 
 
-async def register(server: ChatServer, names: Sequence[str]) -> list[int]:
+def name_of(number: int) -> str:
+    """What somebody is called."""
+    return f"person {number}"
+
+
+async def register(server: ChatServer, people: int) -> list[int]:
     """Accounts; their ids."""
     wire = await Wire.connect(server.port)
-    ids = [int((await wire.ask(msgid=3, name=name, password=PASSWORD))["id"]) for name in names]
+    answers = [
+        await wire.ask(msgid=3, name=name_of(number), password=PASSWORD) for number in range(people)
+    ]
     wire.close()
-    return ids
+    return [int(answer["id"]) for answer in answers]
 
 
 @dataclass
@@ -79,7 +86,7 @@ class Report:
 class Storm:
     """One round, by a seed; the choices are the same for the same seed, the moments are not.
 
-    :param users: ids of registered users, at least two, for whom nothing waits.
+    :param users: what :func:`register` gave, an even number; nothing waits for them.
     """
 
     def __init__(self, server: ChatServer, users: Sequence[int], seed: int) -> None:
@@ -97,7 +104,8 @@ class Storm:
         me, partner = users[at], users[at ^ 1]
         # The first one hears from everybody, and some talk to themselves.
         writes_to = [partner] * 4 + [users[0]] + ([me] if at % 4 == 0 else [])
-        outgoing = Outgoing(me, f"{self.seed}", self.ledger, chance)
+        name = chance.choice((None, name_of(at)))
+        outgoing = Outgoing(me, name, f"{self.seed}", self.ledger, chance)
         flight = chance.choice((1, 20, 60, 60, 400))
         return Mind(me, self.ledger, outgoing, chance, writes_to, flight)
 

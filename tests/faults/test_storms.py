@@ -32,7 +32,7 @@ class StormTests(SynchronousTestCase):
         server = ChatServer(self.folder, data, bounds(chance))
         try:
             await server.start()
-            users = await register(server, [f"person {number}" for number in range(PEOPLE)])
+            users = await register(server, PEOPLE)
             storm = Storm(server, users, self.seed)
             faults = list(storm.havoc.faults)
             faults += [name for name in faults if name.startswith("kill server")]

@@ -174,8 +174,11 @@ class Visit:
             data = outgoing.due_again(asyncio.get_running_loop().time())
             if not mind.settling.is_set():
                 room = mind.flight - outgoing.open
+                recipient = chance.choice(mind.writes_to)
                 for _ in range(min(room, chance.choice((1, 1, 5, 20, 100)))):
-                    data += self._something(chance.choice(mind.writes_to))
+                    if chance.random() < 0.2:
+                        recipient = chance.choice(mind.writes_to)
+                    data += self._something(recipient)
 
     def _something(self, recipient: int) -> bytes:
         outgoing, chance = self._mind.outgoing, self._mind.chance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import suppress
 from typing import Any
 
 from .proxy import LOCALHOST, PIECE, reset
@@ -104,7 +105,7 @@ class Wire:
     def shut(self) -> None:
         """Say that nothing more will be written."""
         self.writable = False
-        if not self._writer.transport.is_closing():
+        with suppress(OSError):  # it may have ended already
             self._writer.write_eof()
 
     def close(self) -> None:

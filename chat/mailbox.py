@@ -272,7 +272,9 @@ class Mailbox:
         gone = []
         self._awaited -= len(copies)
         for copy, outcome in zip(copies, outcomes, strict=True):
-            self._tally.end(copy, outcome.keeping is Keeping.STORED)
+            # A commit whose answer was cut is repeated, and finds its own rows, which nobody counted.
+            own = outcome.keeping is Keeping.REPEATED and outcome.stamp == copy.stamp
+            self._tally.end(copy, own or outcome.keeping is Keeping.STORED)
             if outcome.keeping in (Keeping.STORED, Keeping.REPEATED):
                 copy.stamp = outcome.stamp
                 copy.row = Row.KEPT

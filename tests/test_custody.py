@@ -85,6 +85,11 @@ class Call:
             self.done = True
             self.result = self.work()
 
+    def do_again(self) -> None:
+        """The answer to the transaction was cut, and it is done once more."""
+        self.do()
+        self.result = self.work()
+
 
 class Disk:
     """Implements :class:`chat.interfaces.Offline`: what is in :attr:`rows` survives."""
@@ -424,12 +429,18 @@ class Custody(RuleBasedStateMachine):
 
     # The store
 
-    @rule(index=st.integers(0, 3), answer=st.sampled_from([True, True, False]))
+    @rule(
+        index=st.integers(0, 3),
+        answer=st.sampled_from([True, True, False]),
+        again=st.sampled_from([False, False, True]),
+    )
     @precondition(lambda self: self.disk.calls)
-    def store_does(self, index: int, answer: bool) -> None:
+    def store_does(self, index: int, answer: bool, again: bool = False) -> None:
         """What was asked of it, at once or in two steps."""
         call = self.disk.calls[index % len(self.disk.calls)]
         call.do()
+        if again:
+            call.do_again()
         if answer:
             self.disk.calls.remove(call)
             call.answer.callback(call.result)

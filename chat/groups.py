@@ -14,6 +14,7 @@ from .config import Settings
 from .delivery import Delivery, Peer, sender_of
 from .errors import ChatError, Code, NameTaken
 from .lists import fitting
+from .memberships import Memberships
 from .messages import (
     AddGroup,
     CreateGroup,
@@ -25,12 +26,11 @@ from .messages import (
     MsgId,
     RemoveMember,
 )
-from .model import Group, Member, Role
+from .model import Group, Member, Role, User
 from .names import checked_name
 from .presence import state_word
 from .rooms import Rooms, not_a_member
 from .rounds import Rounds
-from .wire import encode
 
 DESC_LENGTH = 200
 """Characters of a group's description, at most."""
@@ -48,6 +48,7 @@ class Groups:
         delivery: Delivery,
         rooms: Rooms,
         rounds: Rounds,
+        memberships: Memberships,
         settings: Settings,
     ) -> None:
         self._groups = groups
@@ -55,6 +56,7 @@ class Groups:
         self._delivery = delivery
         self._rooms = rooms
         self._rounds = rounds
+        self._memberships = memberships
         self._settings = settings
 
     # Messages
@@ -100,7 +102,8 @@ class Groups:
             self._rooms.forget(group_id)
             raise ChatError(Code.NO_SUCH_GROUP)
         if not member:
-            self._changed(group_id, sender.id, sender.name, "joined", True, but=sender.id)
+            one = User(sender.id, sender.name)
+            self._memberships.changed(group_id, one, "joined", True, but=sender.id)
         return {"group": group_entry(group)}
 
     async def leave(self, me: Peer, ask: LeaveGroup) -> Fields:
@@ -112,7 +115,8 @@ class Groups:
                 raise not_a_member()
         except ValueError:
             raise ChatError(Code.FORBIDDEN, "hand the group over first") from None
-        self._changed(ask.groupid, sender.id, sender.name, "left", False, but=sender.id)
+        one = User(sender.id, sender.name)
+        self._memberships.changed(ask.groupid, one, "left", False, but=sender.id)
         return {}
 
     async def remove(self, me: Peer, ask: RemoveMember) -> Fields:
@@ -124,8 +128,8 @@ class Groups:
             raise ChatError(Code.FORBIDDEN, "that is you")
         if not await self._groups.leave(group_id, ask.userid):
             raise ChatError(Code.FORBIDDEN, "this user is not a member")
-        name = await self._name(ask.userid)
-        line = self._changed(group_id, ask.userid, name, "removed", False, but=sender.id)
+        one = await self._user(ask.userid)
+        line = self._memberships.changed(group_id, one, "removed", False, but=sender.id)
         self._delivery.hint(ask.userid, line)
         return {}
 
@@ -138,8 +142,8 @@ class Groups:
             return {}
         if not await self._groups.hand_over(group_id, sender.id, ask.userid):
             raise ChatError(Code.FORBIDDEN, "this user is not a member")
-        name = await self._name(ask.userid)
-        self._changed(group_id, ask.userid, name, "creator", True, but=sender.id)
+        one = await self._user(ask.userid)
+        self._memberships.changed(group_id, one, "creator", True, but=sender.id)
         return {}
 
     async def _check_creator(self, group_id: int, user_id: int) -> None:
@@ -148,23 +152,8 @@ class Groups:
         if group is None or group.role is not Role.CREATOR:
             raise ChatError(Code.FORBIDDEN, "only the creator may do that")
 
-    async def _name(self, user_id: int) -> str:
-        user = await self._users.user(user_id)
-        return "" if user is None else user.name
-
-    def _changed(
-        self, group_id: int, user_id: int, name: str, event: str, member: bool, but: int
-    ) -> bytes:
-        """The store has it: tell the members, all but one; the line that says it."""
-        self._rooms.change(group_id, user_id, member)
-        line = encode(
-            {"msgid": int(MsgId.MEMBERSHIP), "groupid": group_id, "id": user_id, "name": name,
-             "event": event}
-        )  # fmt: skip
-        room = self._rooms.known(group_id)
-        if room is not None:
-            self._rounds.tell(group_id, room, line, but)
-        return line
+    async def _user(self, user_id: int) -> User:
+        return await self._users.user(user_id) or User(user_id, "")
 
     # Lists
 

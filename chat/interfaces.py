@@ -15,6 +15,7 @@ from .model import (
     Asking,
     Census,
     Conversation,
+    Deletion,
     Friend,
     FriendRequest,
     Group,
@@ -67,13 +68,10 @@ class Users(Protocol):
     def set_password(self, user_id: int, password: str) -> Awaitable[None]:
         """Put another hash in place; all the user's tokens are gone with the old one."""
 
-    def delete(self, user_id: int) -> Awaitable[dict[str, int]]:
+    def delete(self, user_id: int) -> Awaitable[Deletion]:
         """The user, and all rows that are about the user: friends, requests, blocks, memberships,
         waiting messages, tokens.  Groups that the user created go to their oldest other member, or
         are gone when there is none.  History lines stay with those the user talked to.
-
-        How many ``groups`` (memberships), ``friends``, ``requests``, ``blocks``, ``messages`` and
-        ``tokens`` of the user's own were deleted.
         """
 
 

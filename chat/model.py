@@ -76,6 +76,24 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     members: int
 
 
+class Left(msgspec.Struct, frozen=True, gc=False):
+    """A group that an account's end has taken its user out of."""
+
+    group_id: int
+    heir: User | None
+    """Who is its creator now; None: the user was not, or nobody is left."""
+
+
+class Deletion(msgspec.Struct, frozen=True):
+    """What an account's end has taken along."""
+
+    counts: dict[str, int]
+    """How many ``groups`` (memberships), ``friends``, ``requests``, ``blocks``, ``messages`` and
+    ``tokens`` of the user's own."""
+    left: list[Left]
+    """The groups, by id."""
+
+
 class Member(msgspec.Struct, frozen=True, gc=False):
     """One member of a group."""
 

@@ -10,9 +10,10 @@ from .credentials import Credentials, checked_password
 from .delivery import Delivery, sender_of, written
 from .errors import ChatError, Code
 from .interfaces import Store
+from .memberships import Memberships
 from .messages import ChangePassword, DeleteAccount, ListTokens, Revoke
+from .model import User
 from .presence import Presence
-from .rooms import Rooms
 from .tokens import TokenLogins
 
 Fields = Mapping[str, Any]
@@ -28,14 +29,14 @@ class Owners:
         tokens: TokenLogins,
         delivery: Delivery,
         presence: Presence,
-        rooms: Rooms,
+        memberships: Memberships,
     ) -> None:
         self._store = store
         self._credentials = credentials
         self._tokens = tokens
         self._delivery = delivery
         self._presence = presence
-        self._rooms = rooms
+        self._memberships = memberships
 
     async def change_password(self, me: Me, ask: ChangePassword) -> Fields:
         """Another password; all tokens are gone, and there is a new one."""
@@ -78,7 +79,6 @@ class Owners:
         # Asked for now, as nobody will be its friend afterwards.
         watchers = await self._store.friends.watchers(sender.id)
         deleted = await self._store.users.delete(sender.id)
-        self._rooms.forget_user(sender.id)
         peer = self._delivery.online.get(sender.id)
         self._delivery.forget(sender.id)
         self._presence.gone(sender.id, sender.name, watchers)
@@ -87,4 +87,5 @@ class Owners:
         elif peer is not None:
             # It was taken over meanwhile.
             peer.replaced()
-        return {"deleted": deleted}
+        await self._memberships.ended(User(sender.id, sender.name), deleted.left)
+        return {"deleted": deleted.counts}

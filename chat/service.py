@@ -32,6 +32,7 @@ from .history import Past
 from .interfaces import Store
 from .limits import Limits
 from .listeners import Listeners
+from .memberships import Memberships
 from .outbox import Turn
 from .owners import Owners
 from .passwords import Passwords
@@ -103,6 +104,7 @@ class Server:
             self.rooms, self.delivery, lambda: self.shelf.crowded, self.spawn, self.turn.call,
             self.call_later,
         )  # fmt: skip
+        self.memberships = Memberships(self.rooms, self.rounds)
         logins = Logins(store.rosters, self.delivery, settings)
         tokens = TokenLogins(store.tokens, clock, self.spawn)
         credentials = Credentials(store.users, self.passwords, tokens, self.limits, clock)
@@ -113,11 +115,14 @@ class Server:
             ),
             self.delivery,
             Contacts(store.users, store.friends, self.delivery, self.presence, settings, clock),
-            Groups(store.groups, store.users, self.delivery, self.rooms, self.rounds, settings),
+            Groups(
+                store.groups, store.users, self.delivery, self.rooms, self.rounds,
+                self.memberships, settings,
+            ),
             self.presence,
             Signals(self.delivery, self.rooms, self.rounds),
             Past(store.history, self.rooms, settings),
-            Owners(store, credentials, tokens, self.delivery, self.presence, self.rooms),
+            Owners(store, credentials, tokens, self.delivery, self.presence, self.memberships),
         )  # fmt: skip
         self._clocks = [LoopingCall(self._tick), LoopingCall(self._sweep)]
         for loop in self._clocks:

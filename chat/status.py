@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from time import time
 from typing import Any, Protocol
 
+from msgspec import DecodeError, json
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from twisted.internet.defer import Deferred
@@ -27,12 +28,13 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from .config import Settings
 from .delivery import written
 from .errors import BadStart, ChatError, Code, StoreAway
+from .memberships import Memberships
 from .messages import MsgId
 from .metrics import Lag, Metrics, Observed
+from .model import Left, User
 from .page import PageRequest
 from .ports import Ports
 from .presence import Presence
-from .rooms import Rooms
 from .secret import read_secret, secret_file
 from .wire import encode, refusal
 
@@ -52,7 +54,7 @@ class Watched(Observed, Protocol):
     """A server, as far as an operator meddles with it."""
 
     presence: Presence
-    rooms: Rooms
+    memberships: Memberships
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
         """Run a coroutine; what it raises is logged."""
@@ -165,6 +167,13 @@ def _user(request: Request) -> int:
         return int(_argument(request, b"user"))
     except ValueError:
         raise Refused(400, "user is a number") from None
+
+
+def _left(request: Request) -> list[Left]:
+    try:
+        return json.decode(_argument(request, b"left"), type=list[Left])
+    except DecodeError:
+        raise Refused(400, "left is a list of groups") from None
 
 
 class Status:
@@ -320,9 +329,9 @@ class Status:
         """The user was deleted from the store: nothing here may go on as if it were there."""
         user_id = _user(request)
         result = self._disconnect(request)
-        sender = self._server.delivery.senders.get(user_id)
-        self._server.rooms.forget_user(user_id)
+        user = User(user_id, _argument(request, b"name"))
+        left = _left(request)
         self._server.delivery.forget(user_id)
-        if sender is not None:
-            self._server.presence.gone(user_id, sender.name, [])
+        self._server.presence.gone(user_id, user.name, [])
+        self._server.spawn(self._server.memberships.ended(user, left))
         return result

@@ -409,8 +409,17 @@ class BesideAServerTests(OperatedTestCase):
                 one.send(say(bob, "hi", cid="1"))
                 other.send(received(other.get()["seq"]))
                 self.assertEqual(one.get()["state"], "delivered")
+                asked = [{"msgid": 7, "groupname": f"tea {n}"} for n in range(25)]
+                groups = [other.ask(ask)["groupid"] for ask in asked]
+                for group in groups:
+                    one.ask({"msgid": 8, "groupid": group})
                 self.admin("users", "delete", "b", "--yes")
                 self.assertEqual(other.rest()[-1]["errno"], 103)
+                for group in groups:
+                    told = {"msgid": 33, "groupid": group}
+                    left, heir = one.get(), one.get()
+                    self.assertEqual(left, {**told, "id": bob, "name": "b", "event": "left"})
+                    self.assertEqual(heir, {**told, "id": ann, "name": "a", "event": "creator"})
                 one.send(say(bob, "hi", cid="2"))
                 self.assertEqual(one.get()["errno"], 104)
 

@@ -226,6 +226,10 @@ class Deleting(Conversation):
             pass
         gone = {"msgid": 28, "id": ann.id, "name": "ann", "state": "offline"}
         self.assertEqual(await bob.get(), gone)
+        left = {"msgid": 33, "groupid": group, "id": ann.id, "name": "ann", "event": "left"}
+        heir = {"msgid": 33, "groupid": group, "id": bob.id, "name": "bob", "event": "creator"}
+        for client in (bob, carl):
+            self.assertEqual(await client.get_all(2), [left, heir])
         self.assertEqual((await bob.ask({"msgid": 22}))["friends"], [])
         bob.send({"msgid": 9, "groupid": group, "msg": "and now?", "cid": "g"})
         pushed = await carl.get()
@@ -236,6 +240,24 @@ class Deleting(Conversation):
         members = (await bob.ask({"msgid": 26, "groupid": group}))["members"]
         self.assertEqual([(it["id"], it["role"]) for it in members],
                          [(bob.id, "creator"), (carl.id, "normal")])  # fmt: skip
+
+    async def test_every_group_is_told_that_has_somebody_here(self) -> None:
+        ann, bob, carl = [await self.enter(name, 2) for name in ("ann", "bob", "carl")]
+        tea = (await bob.ask({"msgid": 7, "groupname": "tea"}))["groupid"]
+        rye = (await carl.ask({"msgid": 7, "groupname": "rye"}))["groupid"]
+        alone = (await ann.ask({"msgid": 7, "groupname": "alone"}))["groupid"]
+        for group in (tea, rye):
+            await ann.ask({"msgid": 8, "groupid": group})
+        # Nobody has spoken in one of them since the server began.
+        self.server.rooms.forget(rye)
+        await self.quiet(ann, bob, carl)
+        answer = await ann.ask({"msgid": 37, "password": PASSWORD})
+        self.assertEqual(answer["deleted"]["groups"], 3)
+        left = {"msgid": 33, "id": ann.id, "name": "ann", "event": "left"}
+        self.assertEqual(await bob.get(), {**left, "groupid": tea})
+        self.assertEqual(await carl.get(), {**left, "groupid": rye})
+        self.assert_refused(await bob.ask({"msgid": 8, "groupid": alone}), 105, 8)
+        await self.assert_chatting(bob, carl)
 
     async def quiet(self, *clients: Client) -> None:
         """Whatever is under way has come, and is of no interest."""
@@ -374,6 +396,19 @@ class MemoryDeletingTests(Deleting, InMemory):
         self.assertNotIn(ann.id, self.server.delivery.mailboxes)
         self.assertNotIn(ann.id, self.server.delivery.senders)
         self.assertNotIn(ann.id, self.server.delivery.online)
+
+    async def test_the_store_is_away_when_the_groups_are_to_be_told(self) -> None:
+        ann, bob = await self.enter("ann", 2), await self.enter("bob", 2)
+        tea = (await bob.ask({"msgid": 7, "groupname": "tea"}))["groupid"]
+        await ann.ask({"msgid": 8, "groupid": tea})
+        self.server.rooms.forget(tea)
+        self.faults.away("member_ids")
+        self.assertEqual((await ann.ask({"msgid": 37, "password": PASSWORD}))["errno"], 0)
+        self.faults.recover()
+        bob.send({"msgid": 9, "groupid": tea, "msg": "alone?", "cid": "1"})
+        while (answer := await bob.get()).get("cid") != "1":
+            pass
+        self.assertEqual((answer["errno"], answer["members"]), (0, 0))
 
 
 class TcpTokensTests(Tokens, OverTcp):

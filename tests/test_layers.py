@@ -60,6 +60,7 @@ ROOMS = (
             "history",
             "lists",
             "mailbox",
+            "memberships",
             "names",
             "orders",
             "numberings",
@@ -103,7 +104,7 @@ ROOMS = (
     Room(
         "status",
         ("status", "metrics"),
-        ("twisted", "prometheus_client"),
+        ("msgspec", "twisted", "prometheus_client"),
         (
             "vocabulary",
             "bounds",

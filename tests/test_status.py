@@ -186,6 +186,10 @@ class StatusTests(OperatedTestCase):
             self.assertEqual(fetch(status, "/admin/nothing", secret=secret).status, 404)
             bad = fetch(status, "/admin/disconnect", "POST", secret, user="ann")
             self.assertEqual((bad.status, bad.text), (400, "user is a number\n"))
+            gone = {"user": 1, "name": "ann"}
+            for left in ("", "tea", "{}", '[{"group_id":"1","heir":null}]'):
+                bad = fetch(status, "/admin/gone", "POST", secret, **gone, left=left)
+                self.assertEqual((bad.status, bad.text), (400, "left is a list of groups\n"))
             mode = (self.folder / "chat.sqlite.secret").stat().st_mode & 0o777
             self.assertEqual(mode, 0o600)
             self.assertNotIn(secret, self.output())

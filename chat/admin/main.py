@@ -28,6 +28,10 @@ from .users import SHOWN, People, Unfit, groups
 
 PASSWORD_BYTES = 1024
 
+GROUPS_AT_ONCE = 20
+"""So many groups that somebody has left fit into what is asked of a server, whatever their new
+creators are called."""
+
 Work = Callable[["Desk"], Answer]
 
 
@@ -73,10 +77,10 @@ class Desk:
         user = self.people.find(self.options.user)
         return int(str(user["id"])), str(user["name"])
 
-    def tell_server(self, what: str, user_id: int) -> str:
+    def tell_server(self, what: str, user_id: int, **more: str) -> str:
         """Have a server that runs know of it; what became of that, to be read after a sentence."""
         try:
-            closed = self.server.ask("POST", what, user=user_id)["disconnected"]
+            closed = self.server.ask("POST", what, user=user_id, **more)["disconnected"]
         except NotReached as error:
             return f"no server was told ({error})"
         return "was disconnected" if closed else "was not connected"
@@ -161,9 +165,13 @@ def _users_delete(desk: Desk) -> Answer:
     # Once before, so that friends see the user leave; and once after, for who came back meanwhile.
     desk.tell_server("disconnect", user_id)
     deleted = desk.people.delete(user_id)
-    told = desk.tell_server("gone", user_id)
-    counts = ", ".join(f"{count} {what}" for what, count in deleted.items())
-    return Answer({"id": user_id, "deleted": deleted},
+    told = ""
+    for start in range(0, len(deleted.left) or 1, GROUPS_AT_ONCE):
+        left = msgspec.json.encode(deleted.left[start : start + GROUPS_AT_ONCE]).decode()
+        now_told = desk.tell_server("gone", user_id, name=name, left=left)
+        told = told or now_told
+    counts = ", ".join(f"{count} {what}" for what, count in deleted.counts.items())
+    return Answer({"id": user_id, "deleted": deleted.counts},
                   f"{name} ({user_id}) is gone, with {counts}; {told}")  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ChatError, NameTaken
+from ..model import Deletion
 from ..names import checked_name, name_key
 from ..storage.dialects import Row, Statements
 from ..storage.direct import Direct, answer_of
@@ -79,8 +80,8 @@ class People:
         sql = "UPDATE user SET disabled = ? WHERE id = ?"
         self._direct.in_one(lambda statements: statements.change(sql, (int(disabled), user_id)))
 
-    def delete(self, user_id: int) -> dict[str, int]:
-        """The user is gone, with what is counted here."""
+    def delete(self, user_id: int) -> Deletion:
+        """The user is gone, with what is said here."""
         return answer_of(self._users.delete(user_id))
 
     def _rows(self, sql: str, *args: object) -> list[Row]:

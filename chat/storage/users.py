@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from twisted.internet.defer import Deferred
 
 from ..errors import NameTaken
-from ..model import Account, Role, User
+from ..model import Account, Deletion, Left, Role, User
 from .dialects import IDS_A_STATEMENT, Row, Statements, Trouble, marks
 from .groups import drop_member, set_role
 from .sql import Database
@@ -100,23 +100,20 @@ class SqlUsers:
 
         return self._database.write("password", work, again=True)
 
-    def delete(self, user_id: int) -> Deferred[dict[str, int]]:
+    def delete(self, user_id: int) -> Deferred[Deletion]:
         return self._database.write("delete user", lambda statements: _delete(statements, user_id))
 
 
-def _delete(statements: Statements, user_id: int) -> dict[str, int]:
+def _delete(statements: Statements, user_id: int) -> Deletion:
     groups = statements.rows(
         "SELECT groupid, grouprole FROM groupuser WHERE userid = ? ORDER BY groupid", (user_id,)
     )
+    left = []
     for group_id, role in groups:
         drop_member(statements, group_id, user_id)
-        heir = statements.row(
-            "SELECT userid FROM groupuser WHERE groupid = ? ORDER BY joined, userid LIMIT 1",
-            (group_id,),
-        )
-        if heir and role == Role.CREATOR:
-            set_role(statements, group_id, heir[0], Role.CREATOR)
-    deleted = {"groups": len(groups)}
+        heir = _inherit(statements, group_id) if role == Role.CREATOR else None
+        left.append(Left(group_id, heir))
+    deleted = {"groups": len(left)}
     for what, table in _OWN:
         deleted[what] = statements.change(f"DELETE FROM {table} WHERE userid = ?", (user_id,))
     deleted["requests"] += statements.change(
@@ -127,4 +124,17 @@ def _delete(statements: Statements, user_id: int) -> dict[str, int]:
     statements.change("DELETE FROM block WHERE blockedid = ?", (user_id,))
     statements.change("DELETE FROM gap WHERE userid = ?", (user_id,))
     statements.change("DELETE FROM user WHERE id = ?", (user_id,))
-    return deleted
+    return Deletion(deleted, left)
+
+
+def _inherit(statements: Statements, group_id: int) -> User | None:
+    """The oldest member becomes the creator."""
+    row = statements.row(
+        "SELECT user.id, user.name FROM groupuser JOIN user ON user.id = groupuser.userid"
+        " WHERE groupid = ? ORDER BY joined, userid LIMIT 1",
+        (group_id,),
+    )
+    if row is None:
+        return None
+    set_role(statements, group_id, row[0], Role.CREATOR)
+    return User(*row)

@@ -8,7 +8,7 @@ from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.trial.unittest import TestCase
 
 from chat.errors import NameTaken
-from chat.model import Account, Group, Role, User
+from chat.model import Account, Deletion, Group, Left, Role, User
 
 from .support import InMemory, OnMariaDB, OnSqlite, OverAStore, kept, key_of
 
@@ -120,7 +120,10 @@ class UsersContract(OverAStore):
 
         self.assertEqual(
             await self.store.users.delete(bob),
-            {"groups": 1, "friends": 1, "requests": 2, "blocks": 1, "messages": 2, "tokens": 1},
+            Deletion(
+                {"groups": 1, "friends": 1, "requests": 2, "blocks": 1, "messages": 2, "tokens": 1},
+                [Left(tea, None)],
+            ),
         )
         self.assertIsNone(await self.store.users.account(bob))
         self.assertIsNone(await self.store.users.find("bob"))
@@ -150,7 +153,8 @@ class UsersContract(OverAStore):
         self.now += 1
         await groups.join(tea, eve, 10)
         deleted = await self.store.users.delete(bob)
-        self.assertEqual(deleted["groups"], 2)
+        self.assertEqual(deleted.counts["groups"], 2)
+        self.assertEqual(deleted.left, [Left(tea, User(ann, "ann")), Left(alone, None)])
         self.assertFalse(await groups.exists(alone))
         self.assertEqual(await groups.group(tea, ann), Group(tea, "tea", "", Role.CREATOR, 2))
         self.assertEqual(await groups.group(tea, eve), Group(tea, "tea", "", Role.NORMAL, 2))
@@ -160,7 +164,8 @@ class UsersContract(OverAStore):
     async def test_deleting_nobody_deletes_nothing(self) -> None:
         (bob,) = await self.people("bob")
         deleted = await self.store.users.delete(bob + 1)
-        self.assertEqual(set(deleted.values()), {0})
+        self.assertEqual(set(deleted.counts.values()), {0})
+        self.assertEqual(deleted.left, [])
         self.assertEqual(await self.store.users.user(bob), User(bob, "bob"))
 
 

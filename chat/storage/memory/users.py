@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import NameTaken
-from ...model import Account, Role, User
+from ...model import Account, Deletion, Left, Role, User
 from .friends import MemoryFriends
 from .offline import MemoryOffline
 from .tables import Ids, Tables, UserRow, answered
@@ -66,25 +66,30 @@ class MemoryUsers:
         self._tables.drop_tokens(user_id)
 
     @answered
-    def delete(self, user_id: int) -> dict[str, int]:
+    def delete(self, user_id: int) -> Deletion:
         tables = self._tables
-        groups = tables.memberships.of(user_id)
-        for group_id in groups:
-            group = tables.groups[group_id]
-            role = group.members[user_id].role
-            tables.drop_member(group_id, user_id)
-            if group.members and role is Role.CREATOR:
-                heir = min(group.members, key=lambda one: (group.members[one].joined, one))
-                group.members[heir].role = Role.CREATOR
+        left = [Left(it, self._leave(it, user_id)) for it in tables.memberships.of(user_id)]
         tables.gaps = {gap for gap in tables.gaps if gap[0] != user_id}
         row = tables.users.pop(user_id, None)
         if row:
             del tables.names[row.name_key]
-        return {
-            "groups": len(groups),
+        counts = {
+            "groups": len(left),
             "friends": tables.friends.clear(user_id),
             "requests": self._friends.clear_requests(user_id),
             "blocks": tables.blocks.clear(user_id),
             "messages": self._offline.clear(user_id),
             "tokens": tables.drop_tokens(user_id),
         }
+        return Deletion(counts, left)
+
+    def _leave(self, group_id: int, user_id: int) -> User | None:
+        """Out of a group; who is its creator now, if it was the user."""
+        group = self._tables.groups[group_id]
+        role = group.members[user_id].role
+        self._tables.drop_member(group_id, user_id)
+        if not group.members or role is not Role.CREATOR:
+            return None
+        heir = min(group.members, key=lambda one: (group.members[one].joined, one))
+        group.members[heir].role = Role.CREATOR
+        return User(heir, self._tables.users[heir].name)

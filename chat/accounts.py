@@ -87,7 +87,7 @@ class Accounts:
                 bucket.give_back()
             raise
         if invite is not None and not await self._invites.redeem(invite, self._clock.time()):
-            raise ChatError(Code.REFUSED, "the invitation is not valid")
+            raise _not_open("the invitation is not valid", "invite")
         try:
             user_id = await self._users.register(name, key, encoded)
         except NameTaken:
@@ -102,9 +102,9 @@ class Accounts:
         if self._registration == "open":
             return None
         if self._registration == "closed":
-            raise ChatError(Code.REFUSED, "nobody can register here")
+            raise _not_open("nobody can register here", "closed")
         if ask.invite is UNSET:
-            raise ChatError(Code.REFUSED, "an invitation is needed")
+            raise _not_open("an invitation is needed", "invite")
         invite: Any = ask.invite
         if type(invite) is not str:
             raise ChatError(Code.BAD_REQUEST, "invite is not valid")
@@ -166,6 +166,11 @@ class Accounts:
             me.answer(b'{"msgid":14}')
         else:
             me.answer(b'{"msgid":14,"cid":%b}' % encode(ask.cid))
+
+
+def _not_open(text: str, registration: str) -> ChatError:
+    """It is not the name: not everybody may register here."""
+    return ChatError(Code.REFUSED, text, fields={"registration": registration})
 
 
 def _name_taken() -> ChatError:

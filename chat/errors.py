@@ -16,7 +16,9 @@ Codes and texts are the table "Errors" of ``docs/protocol.md``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 
 class Code(IntEnum):
@@ -38,6 +40,8 @@ class Code(IntEnum):
     CID_REUSED = 110
     INTERNAL = 199
 
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 INVALID_LOGIN = "id or password is invalid!"
 ALREADY_ONLINE = "this account is using, input another!"
@@ -67,6 +71,7 @@ class ChatError(Exception):
     :param text: its ``errmsg``; by default the code's own.
     :param fatal: whether the connection is closed after the answer.
     :param retry_after: seconds, > 0, after which trying again makes sense (107 and 108).
+    :param fields: what programs need to know beside the code.
     """
 
     def __init__(
@@ -76,11 +81,13 @@ class ChatError(Exception):
         *,
         fatal: bool = False,
         retry_after: float | None = None,
+        fields: Mapping[str, str] = NOTHING,
     ) -> None:
         self.code = code
         self.text = _TEXTS[code] if text is None else text
         self.fatal = fatal
         self.retry_after = retry_after
+        self.fields = fields
         super().__init__(f"{int(code)} {self.text}")
 
 

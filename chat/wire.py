@@ -158,7 +158,7 @@ def refusal(
         answer["cid"] = cid
     if error.retry_after is not None:
         answer["retry_after"] = error.retry_after
-    return encode(answer)
+    return encode({**answer, **error.fields})
 
 
 def answer(ack: int, cid: str | None, fields: Mapping[str, Any]) -> bytes:

@@ -125,37 +125,43 @@ class ClosedTests(InMemory):
         client = await self.connect()
         for fields in ({}, {"invite": "x"}):
             answer = await client.ask({"msgid": 3, "name": "ann", "password": "x", **fields})
-            self.assertEqual(answer, {"msgid": 4, "errno": 1, "errmsg": answer["errmsg"]})
+            self.assertEqual(
+                answer,
+                {"msgid": 4, "errno": 1, "errmsg": answer["errmsg"], "registration": "closed"},
+            )
+
+
+UNINVITED = (1, "invite")
 
 
 class InvitedTests(InMemory):
     bounds: Mapping[str, Any] = {"registration": "invite"}
 
-    async def reg(self, name: str, **fields: Any) -> int:
-        """Register; the errno."""
+    async def reg(self, name: str, **fields: Any) -> tuple[int, str]:
+        """Register; the errno, and what the answer says of who may."""
         client = await self.connect()
         answer = await client.ask({"msgid": 3, "name": name, "password": "x", **fields})
-        return int(answer["errno"])
+        return int(answer["errno"]), answer.get("registration", "")
 
     async def test_a_code_is_needed_and_is_used_up(self) -> None:
         now = time.time()
         digest = hashlib.sha256(b"come in").digest()
         await self.store.invites.issue(digest, now, now + 1000, 2)
-        self.assertEqual(await self.reg("ann"), 1)
-        self.assertEqual(await self.reg("ann", invite="come"), 1)
+        self.assertEqual(await self.reg("ann"), UNINVITED)
+        self.assertEqual(await self.reg("ann", invite="come"), UNINVITED)
         for invite in (1, None, ["come in"], True):
-            self.assertEqual(await self.reg("ann", invite=invite), 100)
-        self.assertEqual(await self.reg("ann", invite="come in"), 0)
+            self.assertEqual(await self.reg("ann", invite=invite), (100, ""))
+        self.assertEqual(await self.reg("ann", invite="come in"), (0, ""))
         # A name that is taken does not use the code.
-        self.assertEqual(await self.reg("ann", invite="come in"), 1)
-        self.assertEqual(await self.reg("bob", invite="come in"), 0)
-        self.assertEqual(await self.reg("eve", invite="come in"), 1)
+        self.assertEqual(await self.reg("ann", invite="come in"), (1, ""))
+        self.assertEqual(await self.reg("bob", invite="come in"), (0, ""))
+        self.assertEqual(await self.reg("eve", invite="come in"), UNINVITED)
 
     async def test_a_code_has_an_end(self) -> None:
         now = time.time()
         digest = hashlib.sha256(b"come in").digest()
         await self.store.invites.issue(digest, now - 1000, now - 1, 2)
-        self.assertEqual(await self.reg("ann", invite="come in"), 1)
+        self.assertEqual(await self.reg("ann", invite="come in"), UNINVITED)
 
 
 class PaceTests(InMemory):

@@ -62,8 +62,9 @@ def the_browser() -> Browser:
 class Server:
     """``twistd chat`` as a process, with its page on a port of 127.0.0.1."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         self._ports = {"listen": 0, "web": 0}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,6 +78,11 @@ class Server:
         """Where lines are spoken."""
         return self._ports["listen"]
 
+    @property
+    def database(self) -> str:
+        """Its URL."""
+        return f"sqlite:{self._folder / 'chat.sqlite'}"
+
     def start(self) -> None:
         """Start it; after a :meth:`stop` on the same ports and with the same data."""
         log = self._folder / "log"
@@ -85,7 +91,7 @@ class Server:
         with log.open("ab") as file:
             self._process = subprocess.Popen(
                 [Path(sys.executable).with_name("twistd"), "--nodaemon", "--pidfile=", "chat",
-                 *options, f"--database=sqlite:{self._folder / 'chat.sqlite'}", "--no-limits"],
+                 *options, f"--database={self.database}", "--no-limits", *self._options],
                 cwd=self._folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         deadline = time.monotonic() + PATIENCE
@@ -110,9 +116,10 @@ class Server:
 
 
 class Person:
-    """Somebody at a browser of their own."""
+    """Somebody at a browser of their own; ``url`` is where the page is."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, url: str = "", **options: Any) -> None:
+        self.url = url or the_server().url
         self.context: BrowserContext = the_browser().new_context(**{**USUAL, **options})
         self.name = ""
         self.id = ""
@@ -129,7 +136,7 @@ class Person:
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("dialog", lambda dialog: self.problems.append(f"dialog {dialog.message}"))
-        self.page.goto(the_server().url)
+        self.page.goto(self.url)
         return self.page
 
     def _said(self, message: Any) -> None:

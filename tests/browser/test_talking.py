@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 from playwright.sync_api import expect
 
-from .support import PASSWORD, BrowserCase, Person
+from .support import PASSWORD, PATIENCE, BrowserCase, Person, Server
 
 MOST = 160
 """Messages that are on a page at a time."""
@@ -257,6 +260,44 @@ class AccountTests(BrowserCase):
             one.go("Friends")
             expect(one.friend(other)).to_be_hidden()
 
+    def test_the_end_of_an_account(self) -> None:
+        zoe, (_, bob) = self.person("Zoe"), self.pair()
+        zoe.befriend(bob)
+        page = zoe.page
+        page.get_by_role("button", name="Account: Zoe").click()
+        page.get_by_role("button", name="Delete account").click()
+        card = page.get_by_role("dialog", name="Delete account")
+        expect(card).to_contain_text("With your account go 1 friend and 0 memberships in groups")
+        password = card.get_by_label("Present password")
+        go = card.get_by_role("button", name="Delete account")
+        sure = page.get_by_role("dialog", name="Delete Zoe for good?")
+
+        password.fill(PASSWORD)
+        go.click()
+        sure.get_by_role("button", name="Cancel").click()
+        expect(sure).to_be_hidden()
+        password.fill("wrong")
+        go.click()
+        sure.get_by_role("button", name="Delete for good").click()
+        expect(card.get_by_role("alert")).to_have_text("This is not your present password.")
+        password.fill(PASSWORD)
+        go.click()
+        sure.get_by_role("button", name="Delete for good").click()
+
+        gone = page.get_by_role("dialog", name="Zoe is gone")
+        expect(gone.get_by_role("listitem").filter(has_text="1 friend")).to_be_visible()
+        expect(gone.get_by_role("listitem").filter(has_text="1 login")).to_be_visible()
+        gone.locator(".primary").click()
+        expect(page.get_by_role("heading", name="Nice to meet you")).to_be_visible()
+        self.assertEqual(page.evaluate("Object.keys(localStorage)"), [])
+        zoe.log_in(zoe.id)
+        expect(page.get_by_role("alert")).to_have_text("That number and password do not match.")
+        bob.page.reload()
+        bob.is_online()
+        bob.go("Friends")
+        expect(bob.friend("Ann")).to_be_visible()
+        expect(bob.friend("Zoe")).to_be_hidden()
+
     def test_chinese(self) -> None:
         page = self.person(locale="zh-CN").page
         page.get_by_label("你的名字").fill("林小雨")
@@ -265,6 +306,61 @@ class AccountTests(BrowserCase):
         page.get_by_role("button", name="开始聊天").click()
         expect(page.get_by_role("link", name="好友")).to_be_visible()
         self.assertEqual(page.evaluate("document.documentElement.lang"), "zh")
+
+
+class StrangerTests(BrowserCase):
+    def elsewhere(self, registration: str) -> Server:
+        """Another server, where not everybody may register."""
+        folder = Path(self.mktemp()).resolve()
+        folder.mkdir()
+        server = Server(folder, f"--registration={registration}")
+        server.start()
+        self.addCleanup(server.stop)
+        return server
+
+    def register(self, person: Person) -> None:
+        """Fill in the form without a code."""
+        person.page.get_by_label("Your name").fill("Ivy")
+        person.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        person.page.get_by_role("button", name="Create account").click()
+
+    def test_who_is_invited(self) -> None:
+        server = self.elsewhere("invite")
+        done = subprocess.run(
+            [sys.executable, "-m", "chat.admin.main", "--database", server.database, "--json",
+             "invites", "create"],
+            check=True, capture_output=True, timeout=PATIENCE,
+        )  # fmt: skip
+        ivy = self.person(url=server.url)
+        alert = ivy.page.get_by_role("alert")
+        code = ivy.page.get_by_label("Invite code")
+        expect(code).to_be_hidden()
+        self.register(ivy)
+        expect(alert).to_have_text("To register here you need an invite code.")
+        expect(code).to_be_focused()
+        code.fill("let me in")
+        code.press("Enter")
+        expect(alert).to_have_text("This invite code is not valid, or has been used up.")
+        code.fill(json.loads(done.stdout)["code"])
+        code.press("Enter")
+        ivy.page.get_by_role("button", name="Start chatting").click()
+        ivy.is_online()
+
+        other = self.person(url=server.url)
+        other.page.get_by_role("button", name="I have an invite code").click()
+        other.page.get_by_label("Invite code").fill(json.loads(done.stdout)["code"])
+        self.register(other)
+        alert = other.page.get_by_role("alert")
+        expect(alert).to_have_text("This name is taken or not allowed.")
+
+    def test_nobody_may(self) -> None:
+        server = self.elsewhere("closed")
+        ivy = self.person(url=server.url)
+        self.register(ivy)
+        expect(ivy.page.get_by_role("alert")).to_contain_text("Nobody can register here.")
+        ivy.log_in("1")
+        alert = ivy.page.get_by_role("alert")
+        expect(alert).to_have_text("That number and password do not match.")
 
 
 class GroupTests(BrowserCase):

@@ -233,6 +233,6 @@ export class Connection extends Emitter {
     this.#pending.delete(answers);
     clearTimeout(waiting.timer);
     if (message.errno === 0) waiting.resolve(message);
-    else waiting.reject(new Refusal(message.errno, message.errmsg, message.retry_after));
+    else waiting.reject(new Refusal(message.errno, message.errmsg, message));
   }
 }

@@ -98,6 +98,15 @@ export class Session extends Emitter {
     this.connection.loggedOut();
   }
 
+  /** End the account for good; answers with what was deleted: names and counts. */
+  async deleteAccount(password) {
+    const { deleted } = await this.connection.request(P.DELETE_ACCOUNT, { password });
+    who.forget();
+    this.#leave(true);
+    this.connection.loggedOut();
+    return deleted;
+  }
+
   /** The server gave another token (the password was changed). */
   renewToken(token) {
     if (!token) return;

@@ -55,6 +55,7 @@ export const who = {
     write(thisTab, "chat:me", me);
     write(everyTab, "chat:last", me);
   },
+  forget() { this.set(null); },
 };
 
 /** The shelf of one account. Its unsent messages have a key each, so that two tabs never

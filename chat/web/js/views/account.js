@@ -33,7 +33,8 @@ export function showAccount(page) {
         if (n && !await sure(t("logout.unsent", { n }), t("logout"))) return;
         box.close();
         await session.logout();
-      }, { symbol: "exit" })));
+      }, { symbol: "exit" }),
+      button(t("delete"), () => { box.close(); deleteAccount(page); }, { symbol: "bin", kind: "danger" })));
 }
 
 function changePassword({ session }) {
@@ -45,8 +46,28 @@ function changePassword({ session }) {
     session.renewToken(ack.token);
     box.close();
     toast(t("password.done"));
-  }, (problem) => (problem.errno === P.REFUSED ? t("password.wrong") : explain(problem))));
+  }, wrongPassword));
 }
+
+function deleteAccount({ session, store }) {
+  const { name } = store.me;
+  const password = passwordField(t("password.old"), "current-password");
+  dialog(t("delete"),
+    h("p", {}, t("delete.what", { friends: t("deleted.friends", { n: store.friends.size }),
+      groups: t("deleted.groups", { n: store.groups.size }) })),
+    h("p", { class: "quiet" }, t("delete.stays")),
+    form([password.row], t("delete"), async () => {
+      if (!await sure(t("delete.sure", { name }), t("delete.yes"))) return;
+      const deleted = await session.deleteAccount(password.input.value);
+      const box = dialog(t("deleted", { name }), h("p", {}, t("deleted.what")),
+        h("ul", {}, ...Object.entries(deleted).filter(([, n]) => n)
+          .map(([what, n]) => h("li", {}, t(`deleted.${what}`, { n })))),
+        button(t("close"), () => box.close(), { kind: "primary wide" }));
+      box.classList.add("small");
+    }, wrongPassword));
+}
+
+const wrongPassword = (problem) => (problem.errno === P.REFUSED ? t("password.wrong") : explain(problem));
 
 async function showDevices({ session }) {
   const list = h("ul", { class: "rows" });

@@ -3,7 +3,7 @@
 
 import { h, icon } from "../dom.js";
 import { explain, t } from "../i18n.js";
-import { Refusal } from "../protocol.js";
+import { REFUSED, Refusal } from "../protocol.js";
 import { who } from "../storage.js";
 import { button, dialog, field, form, numberTag, passwordField } from "./parts.js";
 
@@ -15,12 +15,17 @@ export class Entry {
 
   constructor(session) {
     this.#session = session;
-    this.#registering = !who.get();
     this.element.append(h("div", { class: "brand" }, h("span", { class: "mark" }, icon("chats")),
       h("h1", {}, t("app")), h("p", {}, t("tagline"))), this.#card);
   }
 
   show() {
+    // Where nobody was before, or whose account is gone, somebody new is expected.
+    if (this.#session.phase === "out") this.#registering ||= !who.get();
+    this.#draw();
+  }
+
+  #draw() {
     const phase = this.#session.phase;
     if (phase === "elsewhere") this.#elsewhere();
     else if (phase === "starting") this.#card.replaceChildren(h("p", { class: "waiting" }, t("starting")));
@@ -34,7 +39,7 @@ export class Entry {
 
   #switchTo(registering) {
     this.#registering = registering;
-    this.show();
+    this.#draw();
   }
 
   #login() {
@@ -58,11 +63,12 @@ export class Entry {
     const password = passwordField(t("login.password"), "new-password");
     const invite = field(t("register.invite"), { autocomplete: "off" });
     invite.row.hidden = true;
-    const haveInvite = button(t("register.haveInvite"), () => {
+    const askInvite = () => {
       invite.row.hidden = false;
       haveInvite.remove();
       invite.input.focus();
-    }, { kind: "link" });
+    };
+    const haveInvite = button(t("register.haveInvite"), askInvite, { kind: "link" });
     let id = null;
     const element = form([name.row, password.row, invite.row, haveInvite], t("register"), async () => {
       id = await this.#session.register(name.input.value, password.input.value,
@@ -71,7 +77,13 @@ export class Entry {
       who.set({ id, name: name.input.value.trim() });
       await this.#session.login(id, password.input.value);
       welcome(this.#session.me);
-    }, (problem) => (problem.errno === 1 && !id ? t("errno.1.name") : explain(problem)));
+    }, (problem) => {
+      if (problem.errno !== REFUSED || id) return explain(problem);
+      if (problem.registration === "open") return t("errno.1.name");
+      if (problem.registration === "closed") return t("register.closed");
+      askInvite();
+      return t(invite.input.value.trim() ? "register.badInvite" : "register.needInvite");
+    });
     this.#fill(t("register.title"), element,
       button(t("login.toLogin"), () => this.#switchTo(false), { kind: "link" }));
     name.input.focus();

@@ -36,7 +36,7 @@ class Room:
 ROOMS = (
     Room(
         "vocabulary",
-        ("errors", "model", "messages", "wire", "interfaces", "config"),
+        ("errors", "model", "messages", "wire", "interfaces", "cluster", "config"),
         ("msgspec",),
         (),
     ),

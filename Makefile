@@ -16,10 +16,6 @@ help: ## list the targets
 .PHONY: help
 
 serve: $(VENV)/.serve ## a server on 127.0.0.1:6000, its data in ./chat.sqlite (Ctrl-C ends it)
-	@echo 'Open http://127.0.0.1:8080, or try it from another terminal; it answers with your id:'
-	@echo
-	@echo "    echo '{\"msgid\":3,\"name\":\"ann\",\"password\":\"secret\"}' | nc -q 1 127.0.0.1 6000"
-	@echo
 	@$(BIN)/twistd --nodaemon --pidfile= chat
 .PHONY: serve
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 CERTIFICATE_SECONDS = 5.0
 """How often it is looked whether the certificate was renewed."""
 
+FIRST_LINE = '{"msgid":3,"name":"ann","password":"secret"}'
+"""What somebody who tries it out sends."""
+
 DEFAULT_WEB = Settings().web
 
 
@@ -46,7 +49,7 @@ class Listeners:
             server, turn, Numbering(settings.original_ids), settings.original_pace
         )
         site = page_site(server, turn, settings.web_origin)
-        self._add("--listen", settings.listen, self.factory, "listening on {address}")
+        self._lines = self._add("--listen", settings.listen, self.factory, "listening on {address}")
         self._add("--original", settings.original, original, "the original's clients: {address}")
         if self._certificate is not None:
             over_tls = self._certificate.over_tls
@@ -55,7 +58,7 @@ class Listeners:
             text = "the page is at {address} over TLS"
             self._add("--tls-web", _some(settings.tls_web), over_tls(site), text, tls=True)
         # The last, as it may be left out.
-        self._add("--web", _some(settings.web), site, "the page is at {address}")
+        self._page = self._add("--web", _some(settings.web), site, "the page is at {address}")
 
     def _add(
         self,
@@ -65,9 +68,10 @@ class Listeners:
         text: str,
         *,
         tls: bool = False,
-    ) -> None:
+    ) -> Ports:
         ports = Ports(self._reactor, endpoints, factory, option, secure=tls)
         self._ports.append((ports, text))
+        return ports
 
     def bind(self) -> None:
         """Take the ports; nobody is let in yet.
@@ -83,7 +87,7 @@ class Listeners:
             if self._settings.web != DEFAULT_WEB:
                 raise
             # Nobody has asked for it, and a second server on a machine is no mistake.
-            self.log.warn("no page for browsers: {reason}; see --web", reason=error)
+            self.log.warn("no page for browsers: {reason}", reason=error)
             del self._ports[-1]
 
     def open(self) -> None:
@@ -106,6 +110,8 @@ class Listeners:
         for ports, text in self._ports:
             for address in ports.addresses():
                 self.log.info(text, address=_text(address))
+        if self._settings.registration == "open":
+            self._invite()
         for ports, _ in self._ports:
             for address in ports.in_the_clear():
                 self.log.warn(
@@ -113,6 +119,16 @@ class Listeners:
                     " this machine can connect; see --tls-listen, or put a proxy before it",
                     address=_text(address),
                 )
+
+    def _invite(self) -> None:
+        """Whoever tries it out, on this machine, is told how."""
+        page = "".join(f"open {_url(address)}, or " for address in self._page.near()[:1])
+        for address in self._lines.near()[:1]:
+            self.log.info(
+                "to try it, {page}paste this into another terminal; it answers with your id:"
+                "\n\n    {command}\n",
+                page=page, command=f"echo '{FIRST_LINE}' | nc -q 1 {address.host} {address.port}",
+            )  # fmt: skip
 
     async def close(self) -> None:
         """Let nobody in any more."""
@@ -140,6 +156,11 @@ def _certificate(settings: Settings) -> CertificateFiles | None:
     from .tls import CertificateFiles
 
     return CertificateFiles(certificate, certificate if key == "none" else key)
+
+
+def _url(address: Any) -> str:
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"http://{host}:{address.port}/"
 
 
 def _text(address: IAddress) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from errno import EADDRINUSE
 from ipaddress import ip_address
 from typing import Any
 
@@ -85,6 +86,16 @@ class Ports(Service):
             if not _TLS.match(text) and _is_public(port.getHost())
         ]
 
+    def near(self) -> list[Any]:
+        """Those of them that a program without TLS reaches on this machine alone."""
+        if self._secure:
+            return []
+        return [
+            port.getHost()
+            for text, port in zip(self._endpoints, self._ports, strict=False)
+            if text.startswith("tcp:") and not _is_public(port.getHost())
+        ]
+
     def privilegedStartService(self) -> None:
         self.bind()
 
@@ -109,7 +120,10 @@ class Ports(Service):
             raise BadStart(f"{self._option} {text}: this kind of endpoint is not ready at once")
         port = outcome[0]
         if isinstance(port, Failure):
-            raise BadStart(f"cannot listen on {text}: {_reason(port.value)}") from port.value
+            reason = _reason(port.value)
+            if _taken(port.value):
+                reason += ", by another program (ss -ltnp says which)"
+            raise BadStart(f"cannot listen on {text}: {reason}; see {self._option}") from port.value
         port.stopReading()
         if "backlog=" not in text and hasattr(port, "socket"):
             port.socket.listen(BACKLOG)
@@ -133,6 +147,14 @@ def _is_public(address: IAddress) -> bool:
         return host is not None and not ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return True
+
+
+def _taken(error: BaseException | None) -> bool:
+    return (
+        isinstance(error, CannotListenError)
+        and isinstance(error.socketError, OSError)
+        and error.socketError.errno == EADDRINUSE
+    )
 
 
 def _reason(error: BaseException | None) -> str:

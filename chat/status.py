@@ -218,7 +218,7 @@ class Status:
             if self._settings.status != DEFAULT_STATUS:
                 raise
             # Nobody has asked for it, and a second server on a machine is no mistake.
-            self.log.warn("no status listener: {reason}; see --status", reason=error)
+            self.log.warn("no status listener: {reason}", reason=error)
             self.ports = Ports(self._reactor, (), Site(Root(self)), "--status")
 
     def open(self) -> None:

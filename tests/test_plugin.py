@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -177,6 +178,7 @@ class CannotStartTests(PluginTestCase):
             text = self.refused(f"--listen=tcp:{number}:interface=127.0.0.1", "--database=memory:")
         self.assertIn(f"{number}", text)
         self.assertIn("Address already in use", text)
+        self.assertIn("ss -ltnp", text)
 
     def test_one_of_two_ports_is_busy(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -250,6 +252,17 @@ class StartTests(PluginTestCase):
         self.assertNotIn("Traceback", self.output())
         self.assertTrue((self.folder / "chat.sqlite").exists())
         self.assertEqual((self.folder / "chat.sqlite").stat().st_mode & 0o777, 0o600)
+
+    def test_how_to_try_it_is_told_and_true(self) -> None:
+        with self.served(ANY_PORT, "--web=tcp:0:interface=127.0.0.1"):
+            eventually(lambda: "nc -q" in self.output())
+            page = re.search(r"to try it, open (\S+), or paste this", self.output())
+            paste = re.search(r"^\s+(echo .* \| nc .*)$", self.output(), re.MULTILINE)
+            assert page is not None and paste is not None, self.output()
+            with urllib.request.urlopen(page[1], timeout=PATIENCE) as answer:
+                self.assertIn(b"<title>Chat</title>", answer.read())
+            said = subprocess.check_output(["/bin/sh", "-c", paste[1]], timeout=PATIENCE)
+            self.assertEqual(json.loads(said), {"msgid": 4, "errno": 0, "id": 1})
 
     def test_background(self) -> None:
         done = self.run_to_its_end("--logfile=log", "chat", ANY_PORT)

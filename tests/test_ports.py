@@ -17,6 +17,11 @@ from twisted.trial.unittest import TestCase
 from chat.errors import BadStart
 from chat.ports import BACKLOG, Ports
 
+BUSY = (
+    "cannot listen on %s: Address already in use, by another program (ss -ltnp says which);"
+    " see --listen"
+)
+
 
 class Accepting(Factory):
     """Greets who is let in."""
@@ -110,8 +115,15 @@ class PortsTests(TestCase):
             busy = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
             ports = self.make(LOCAL, busy)
             error = self.assertRaises(BadStart, ports.bind)
-        self.assertEqual(str(error), f"cannot listen on {busy}: Address already in use")
+        self.assertEqual(str(error), BUSY % busy)
         self.assertEqual(ports.addresses(), [])
+
+    def test_where_somebody_tries_it_out(self) -> None:
+        path = Path(tempfile.mkdtemp()) / "s"
+        ports = self.make("tcp:0", LOCAL, f"haproxy:{LOCAL}", f"unix:{path}")
+        self.assertEqual(ports.near(), [])
+        ports.bind()
+        self.assertEqual(ports.near(), [ports.addresses()[1]])
 
     def test_not_an_endpoint(self) -> None:
         for text, reason in (

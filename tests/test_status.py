@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -12,13 +11,21 @@ from contextlib import closing
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet import reactor
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from chat import status
+from chat.config import Settings
 from chat.metrics import LAG_BUCKETS, Lag
 from chat.secret import read_secret, secret_file
+from chat.service import Server
+from chat.status import Status
+from chat.storage import open_store
+from tests.cables import Time
 from tests.mariadb import MariaDB
 from tests.operating import OperatedTestCase, fetch
-from tests.support import login, received, say
+from tests.support import PasswordsInMemory, login, received, say
 from tests.test_plugin import PATIENCE, eventually
 from tests.test_process import SECRET, Talker
 
@@ -232,16 +239,6 @@ class StatusTests(OperatedTestCase):
                       "ack": 0}],
                 )  # fmt: skip
 
-    def test_a_second_server_goes_without_the_default(self) -> None:
-        with closing(socket.socket()) as holder:
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):  # somebody else has it, which does as well
-                holder.bind(("127.0.0.1", 9090))
-                holder.listen()
-            with self.served("--listen=tcp:0:interface=127.0.0.1", CHAT_STATUS=""):
-                self.port()
-                self.assertIn("no status listener: cannot listen on tcp:9090", self.output())
-
     def test_one_that_was_asked_for_must_be_there(self) -> None:
         with closing(socket.socket()) as holder:
             holder.bind(("127.0.0.1", 0))
@@ -252,6 +249,22 @@ class StatusTests(OperatedTestCase):
             )
         self.assertEqual(ended.status, 1)
         self.assertIn(f"cannot listen on {place}", ended.stderr)
+
+
+class MissingTests(TestCase):
+    async def test_a_second_server_goes_without_the_default(self) -> None:
+        holder = self.enterContext(closing(socket.create_server(("127.0.0.1", 0))))
+        busy = f"tcp:{holder.getsockname()[1]}:interface=127.0.0.1"
+        self.patch(status, "DEFAULT_STATUS", busy)
+        settings, time = Settings(status=busy), Time()
+        server = Server(settings, open_store("memory:", time), time, PasswordsInMemory())
+        listener = Status(settings, server, reactor)
+        with capturedLogs() as events:
+            listener.bind()
+            listener.open()
+        log = "\n".join(formatEvent(event) for event in events)
+        self.assertIn(f"no status listener: cannot listen on {busy}", log)
+        await listener.close()
 
 
 class StoreAwayTests(OperatedTestCase):

@@ -1,0 +1,1 @@
+"""The bus between servers: within one process, or over NATS."""

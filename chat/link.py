@@ -6,7 +6,9 @@ import socket
 from typing import Any
 
 from twisted.internet import tcp
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
+from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper
+from zope.interface import alsoProvides
 
 from .doors import origin_of
 from .outbox import Outbox
@@ -30,6 +32,25 @@ def innermost(transport: Any) -> Any:
     while (inner := getattr(transport, "transport", None)) is not None:
         transport = inner
     return transport
+
+
+def without_header(transport: Any) -> Any:
+    """The transport below Twisted's wrapper for the PROXY protocol, which passes writes on as they
+    are."""
+    while isinstance(transport, HAProxyProtocolWrapper):
+        transport = transport.transport
+    return transport
+
+
+def hear_half_closing(protocol: Any) -> None:
+    """Have a protocol told that its client has shut its writing side, behind that wrapper too,
+    which would end the connection."""
+    transport = protocol.transport
+    while isinstance(transport, HAProxyProtocolWrapper):
+        alsoProvides(transport, IHalfCloseableProtocol)
+        for name in ("readConnectionLost", "writeConnectionLost"):
+            setattr(transport, name, getattr(protocol, name))
+        transport = transport.transport
 
 
 def set_keepalive(transport: Any) -> None:
@@ -64,8 +85,7 @@ def peer_of(transport: Any, *, told: bool) -> tuple[str, str | None]:
 
 def _is_proxied(transport: Any) -> bool:
     while transport is not None:
-        # The wrapper's class has no public name.
-        if type(transport).__module__.startswith("twisted.protocols.haproxy"):
+        if isinstance(transport, HAProxyProtocolWrapper):
             return True
         transport = getattr(transport, "transport", None)
     return False
@@ -135,7 +155,7 @@ class Link:
         if self.outbox.pending or self.shut:
             return
         self.shut = True
-        if self.reading and isinstance(self.transport, tcp.Connection):
+        if self.reading and isinstance(without_header(self.transport), tcp.Connection):
             self.transport.loseWriteConnection()
         else:
             self.transport.loseConnection()

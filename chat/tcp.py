@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from .commands import Commands
 from .delivery import Peer
-from .link import Link, set_keepalive
+from .link import Link, hear_half_closing, set_keepalive
 from .outbox import Turn, outbox_for
 from .session import Server, Session
 from .wire import is_utf8
@@ -45,6 +45,7 @@ class ChatProtocol(Link, LineReceiver):
     def connectionMade(self) -> None:
         """A client is here."""
         set_keepalive(self.transport)
+        hear_half_closing(self)
         self.outbox = outbox_for(self._turn, self.transport)
         self.session = Session(self.server, self, self.outbox)
         self.session.open()

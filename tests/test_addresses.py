@@ -11,7 +11,7 @@ from chat.page import page_site
 
 from .cables import Client, TcpCable, _Plug, reactor
 from .sockets import HANDSHAKE, OverWebSocket, Wire
-from .support import OverTcp
+from .support import PASSWORD, OverTcp
 
 ANN, EVE = "PROXY TCP4 192.0.2.1 192.0.2.9 5000 6000", "PROXY TCP4 192.0.2.2 192.0.2.9 5000 6000"
 EVE_6 = "PROXY TCP6 2001:db8::2 2001:db8::9 5000 6000"
@@ -64,6 +64,19 @@ class BehindProxyTests(OverTcp):
             session.tick(self.server.monotonic())
         origins = {session.standing.origin for session in self.server.sessions}
         self.assertEqual(origins, {"192.0.2.1", "192.0.2.2"})
+
+    async def test_who_has_shut_the_writing_side_is_answered(self) -> None:
+        client = await self.come(ANN)
+        client.send({"msgid": 3, "name": "ann", "password": PASSWORD}, {"msgid": 99})
+        client.cable.shut()
+        self.assertEqual([it["msgid"] for it in await client.end()], [4, 11])
+
+    async def test_the_last_word_comes_before_the_end(self) -> None:
+        """However much the client still says."""
+        client = await self.come(ANN)
+        client.send_raw(b"x" * 1_000_000 + b"\n")
+        (refusal,) = await client.end()
+        self.assert_refused(refusal, 106, 0)
 
     async def test_the_log_has_the_client(self) -> None:
         client = await self.come(ANN)

@@ -230,7 +230,10 @@ class StoreShelf:
         if len(self._to_forget) >= FORGET_QUEUE:
             mailbox.forgotten(copies, done=False)
             return
-        self._to_forget.extend((mailbox, copy) for copy in copies)
+        for copy in copies:
+            if copy.ask is None:
+                copy.body = b""  # it came from the store: nobody else has it, and it may be long
+            self._to_forget.append((mailbox, copy))
         if not self._forgetting:
             self._forgetting = True
             delay = 0 if len(self._to_forget) >= FORGET_ROWS else FORGET_DELAY

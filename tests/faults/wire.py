@@ -45,6 +45,8 @@ class Wire:
         sock = socket.socket()
         sock.setblocking(False)
         try:
+            # asyncio does it for those sockets only that it has made itself.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if buffer is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
             await asyncio.get_running_loop().sock_connect(sock, (LOCALHOST, port))

@@ -53,6 +53,8 @@ class Dialect(ABC):
     """Starts a transaction that is going to write."""
     for_update: ClassVar[str]
     """Ends a SELECT whose rows nobody else may change before the commit."""
+    clock: ClassVar[str]
+    """Now, in microseconds since the epoch, by the database's own clock."""
 
     error: type[Exception]
     """The base of the module's exceptions."""
@@ -111,6 +113,9 @@ class Dialect(ABC):
         """Delete at most ``limit`` rows whose column ``age`` is below ``before``, lowest first;
         how many there were."""
 
+    next_epoch: ClassVar[str]
+    """Ends an INSERT INTO claim: a row that is there changes only if its epoch is the one before
+    the new one."""
     waiting_by_sender: ClassVar[str]
     """After ``FROM offlinemessage``: count by the index that has no bodies in it."""
     newest_lines: ClassVar[str]

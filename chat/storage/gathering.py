@@ -1,4 +1,4 @@
-"""Reads of one kind that come close together, in one interaction.
+"""Interactions of one kind that come close together, in one.
 
 An interaction costs about the same for one user as for fifty, most of it in going to a thread and
 back.  So while some of a kind are under way, the next ones are collected: a storm of logins becomes
@@ -29,6 +29,8 @@ class Gathering(Generic[K, V]):
 
     :param name: the interaction's.
     :param work: the values for some keys, in their order.
+    :param steps: it writes, each statement by itself (:meth:`Database.steps`), and one interaction
+        runs at a time: what is asked of one key happens one after the other.
     """
 
     def __init__(
@@ -36,18 +38,20 @@ class Gathering(Generic[K, V]):
         database: Database,
         name: str,
         work: Callable[[Statements, Sequence[K]], list[V]],
+        *,
+        steps: bool = False,
     ) -> None:
-        self._database = database
         self._name = name
         self._work = work
         self._waiting: deque[tuple[K, Deferred[V]]] = deque()
-        self._free = max(1, database.dialect.threads // 2)
+        self._start = database.steps if steps else database.read
+        self._free = 1 if steps else max(1, database.dialect.threads // 2)
         """How many more interactions may run; not all threads are for these."""
 
     def ask(self, key: K) -> Deferred[V]:
         """The value for this key.
 
-        :raises StoreAway: nothing is known.
+        :raises StoreAway: nothing is known of it.
         """
         answer: Deferred[V] = Deferred()
         self._waiting.append((key, answer))
@@ -59,8 +63,8 @@ class Gathering(Generic[K, V]):
         self._free -= 1
         some = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
         keys = [key for key, _ in some]
-        reading = self._database.read(self._name, lambda statements: self._work(statements, keys))
-        reading.addBoth(self._answer, [answer for _, answer in some])
+        asking = self._start(self._name, lambda statements: self._work(statements, keys))
+        asking.addBoth(self._answer, [answer for _, answer in some])
 
     def _answer(self, result: list[V] | Failure, answers: list[Deferred[V]]) -> None:
         self._free += 1

@@ -62,6 +62,7 @@ class Mysql(Dialect):
     threads = 4
     begin = "BEGIN"
     for_update = " FOR UPDATE"
+    clock = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 
     def __init__(self, place: MysqlPlace) -> None:
         self.place = str(place)
@@ -155,6 +156,11 @@ class Mysql(Dialect):
             )
         )
 
+    # The epoch last: what comes after it sees the new one.
+    next_epoch = (
+        " ON DUPLICATE KEY UPDATE node = IF(epoch = VALUES(epoch) - 1, VALUES(node), node),"
+        " epoch = IF(epoch = VALUES(epoch) - 1, VALUES(epoch), epoch)"
+    )
     waiting_by_sender = "FORCE INDEX (offlinemessage_cid)"
     # MySQL leaps over an index by itself where the groups are its first columns.
     newest_lines = """

@@ -57,6 +57,8 @@ class _Call(Generic[T]):
     pool: ConnectionPool
     began: float
     attempts: int = 0
+    steps: bool = False
+    """Whether each statement is committed by itself."""
     unknown: bool = False
     """Whether an attempt's commit may have happened."""
 
@@ -112,6 +114,15 @@ class Database:
         pool = self._own if own or self.dialect.threads == 1 else self._pool
         return self._start(_Call(name, work, True, again, pool, monotonic()))
 
+    def steps(self, name: str, work: Work[T]) -> Deferred[T]:
+        """Statements that are a transaction each, so that a process that is stopped between two of
+        them keeps no row locked that others need.  The work may be done twice, and in part.
+
+        :raises StoreAway: ``unknown``, as some of it may have been done.
+        """
+        pool = self._own if self.dialect.threads == 1 else self._pool
+        return self._start(_Call(name, work, False, True, pool, monotonic(), steps=True))
+
     def _start(self, call: _Call[T]) -> Deferred[T]:
         if self._closed:
             return fail(StoreAway("the store is closed", unknown=False))
@@ -129,7 +140,7 @@ class Database:
         stumble = failure.check(Stumble) and failure.value
         if not isinstance(stumble, Stumble):
             return failure
-        call.unknown = call.unknown or stumble.unknown
+        call.unknown = call.unknown or stumble.unknown or call.steps
         if (
             stumble.trouble in _REPEATED
             and call.attempts <= len(PAUSES)

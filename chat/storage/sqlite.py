@@ -43,6 +43,8 @@ class Sqlite(Dialect):
     threads = 1
     begin = "BEGIN IMMEDIATE"
     for_update = ""
+    # It counts in milliseconds.
+    clock = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
     error = sqlite3.Error
 
     def __init__(self, place: SqlitePlace) -> None:
@@ -142,6 +144,10 @@ class Sqlite(Dialect):
         )
         return int(cursor.rowcount)
 
+    next_epoch = (
+        " ON CONFLICT (userid) DO UPDATE SET node = excluded.node, epoch = excluded.epoch"
+        " WHERE claim.epoch = excluded.epoch - 1"
+    )
     waiting_by_sender = ""  # it finds that index by itself
     newest_lines = """
         WITH RECURSIVE

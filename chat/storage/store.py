@@ -9,12 +9,14 @@ from typing import Any
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.threads import deferToThread
 
+from ..cluster import Members
 from ..interfaces import Friends, Groups, History, Invites, Offline, Rosters, Tokens, Users
 from . import schema
 from .dialects import Dialect, Statements
 from .friends import SqlFriends
 from .groups import SqlGroups
 from .history import SqlHistory
+from .members import SqlMembers
 from .offline import SqlOffline
 from .rosters import SqlRosters
 from .sql import Database
@@ -41,6 +43,7 @@ class SqlStore:
         self.history: History = SqlHistory(self.database)
         self.tokens: Tokens = SqlTokens(self.database)
         self.invites: Invites = SqlInvites(self.database)
+        self.members: Members = SqlMembers(self.database)
 
     def open(self) -> Deferred[None]:
         return deferToThread(self._open)

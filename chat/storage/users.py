@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 
 from ..errors import NameTaken
 from ..model import Account, Deletion, Left, Role, User
+from .claims import live_claim, set_offline
 from .dialects import IDS_A_STATEMENT, Row, Statements, Trouble, marks
 from .groups import drop_member, set_role
 from .sql import Database
@@ -77,19 +78,22 @@ class SqlUsers:
         offline = sorted(user_id for user_id, here in states.items() if not here)
 
         def work(statements: Statements) -> None:
-            for state, ids in (("online", online), ("offline", offline)):
-                for start in range(0, len(ids), IDS_A_STATEMENT):
-                    some = ids[start : start + IDS_A_STATEMENT]
-                    statements.change(
-                        f"UPDATE user SET state = ? WHERE id IN ({marks(len(some))})",
-                        (state, *some),
-                    )
+            for start in range(0, len(online), IDS_A_STATEMENT):
+                some = online[start : start + IDS_A_STATEMENT]
+                statements.change(
+                    f"UPDATE user SET state = 'online' WHERE id IN ({marks(len(some))})", some
+                )
+            for start in range(0, len(offline), IDS_A_STATEMENT):
+                set_offline(statements, offline[start : start + IDS_A_STATEMENT])
 
         return self._database.write("states", work, again=True)
 
     def reset_states(self) -> Deferred[None]:
         def work(statements: Statements) -> None:
-            statements.change("UPDATE user SET state = 'offline' WHERE state = 'online'")
+            statements.change(
+                "UPDATE user SET state = 'offline' WHERE state = 'online'"
+                f" AND NOT {live_claim(statements, 'user.id')}"
+            )
 
         return self._database.write("states", work, again=True)
 
@@ -123,6 +127,7 @@ def _delete(statements: Statements, user_id: int) -> Deletion:
     statements.change("DELETE FROM friend WHERE friendid = ?", (user_id,))
     statements.change("DELETE FROM block WHERE blockedid = ?", (user_id,))
     statements.change("DELETE FROM gap WHERE userid = ?", (user_id,))
+    statements.change("DELETE FROM claim WHERE userid = ?", (user_id,))
     statements.change("DELETE FROM user WHERE id = ?", (user_id,))
     return Deletion(deleted, left)
 

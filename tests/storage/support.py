@@ -25,6 +25,8 @@ class OverAStore(Case):
     """A contract: what every store does alike.  ``store`` is open and empty before each test."""
 
     store: Store
+    place: str
+    """Its URL."""
     now = 1_700_000_000.0
     """The store's time, in seconds."""
 
@@ -33,9 +35,20 @@ class OverAStore(Case):
         raise NotImplementedError
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
-        self.store = open_store(self.url(), reactor, lambda: self.now)
-        await self.store.open()
-        self.addCleanup(self.store.close)
+        self.place = self.url()
+        self.store = await self.opened()
+
+    async def opened(self) -> Store:
+        """A store there, for as long as the test runs."""
+        store = open_store(self.place, reactor, lambda: self.now)
+        await store.open()
+        self.addCleanup(store.close)
+        return store
+
+    async def another(self) -> Store:
+        """One more store of the same database, as another process has one; in memory there can be
+        no other."""
+        return await self.opened()
 
     async def people(self, *names: str) -> list[int]:
         """Users of these names."""
@@ -47,6 +60,9 @@ class InMemory(OverAStore):
 
     def url(self) -> str:
         return "memory:"
+
+    async def another(self) -> Store:
+        return self.store
 
 
 class OnSqlite(OverAStore):

@@ -43,6 +43,7 @@ FIRST = {
     ),
     3: ("INSERT INTO message VALUES (1, 2, 20, 2, x'636964', x'7b7d')",),
     4: ("INSERT INTO token VALUES (1, 1, x'64', 1, 1, 9000000, '::1')",),
+    5: ("INSERT INTO node VALUES (1, 'here', 9)", "INSERT INTO claim VALUES (1, 1, 1)"),
 }
 """Rows as a program of that version would have left them, beside those of the versions before."""
 
@@ -114,7 +115,8 @@ class SchemaContract(Case):
             set(self.columns(raw)),
             {
                 "user", "offlinemessage", "friend", "friendrequest", "block", "allgroup",
-                "groupuser", "message", "gap", "token", "invite", "schemaversion",
+                "groupuser", "message", "gap", "token", "invite", "node", "claim",
+                "schemaversion",
             },
         )  # fmt: skip
         self.assertEqual(schema.upgrade(self.dialect, raw), schema.newest(self.dialect))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time
 
+from ...cluster import Members
 from ...interfaces import (
     Friends,
     Groups,
@@ -18,6 +19,7 @@ from ...interfaces import (
 from .friends import MemoryFriends
 from .groups import MemoryGroups
 from .history import MemoryHistory
+from .members import MemoryMembers
 from .offline import MemoryOffline
 from .rosters import MemoryRosters
 from .tables import Tables, answered
@@ -45,6 +47,7 @@ class MemoryStore:
         self.history: History = MemoryHistory(tables)
         self.tokens: Tokens = MemoryTokens(tables, users)
         self.invites: Invites = MemoryInvites()
+        self.members: Members = MemoryMembers(tables)
 
     @answered
     def open(self) -> None:

@@ -64,6 +64,13 @@ class TokenRow(msgspec.Struct):
     token: Token
 
 
+class ClaimRow(msgspec.Struct):
+    """A row of ``claim``."""
+
+    node: int
+    epoch: int
+
+
 class Ids:
     """Numbers that are given once."""
 
@@ -142,6 +149,8 @@ class Tables:
         """From a user to a group."""
         self.tokens: dict[bytes, TokenRow] = {}
         self.gaps: set[tuple[int, int, int]] = set()
+        self.claims: dict[int, ClaimRow] = {}
+        """By user."""
 
     def stamp(self) -> int:
         """Now, in microseconds."""

@@ -70,6 +70,7 @@ class MemoryUsers:
         tables = self._tables
         left = [Left(it, self._leave(it, user_id)) for it in tables.memberships.of(user_id)]
         tables.gaps = {gap for gap in tables.gaps if gap[0] != user_id}
+        tables.claims.pop(user_id, None)
         row = tables.users.pop(user_id, None)
         if row:
             del tables.names[row.name_key]

@@ -129,21 +129,23 @@ class ChatServer:
         """Whether there is a process, which may be stopped."""
         return self._process is not None and self._process.poll() is None
 
-    async def start(self) -> None:
-        """Returns when it lets clients in.
-
-        :raises RuntimeError: it does not; the text is the end of its log.
-        """
-        command = [
+    def _command(self) -> list[str]:
+        return [
             str(TWISTD), "--nodaemon", "--pidfile=", "chat",
             f"--listen=tcp:{self.port}:interface={LOCALHOST}",
             "--web=none",
             *self.options,
         ]  # fmt: skip
+
+    async def start(self) -> None:
+        """Returns when it lets clients in.
+
+        :raises RuntimeError: it does not; the text is the end of its log.
+        """
         clean = {name: value for name, value in os.environ.items() if name[:5] != "CHAT_"}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                self._command(),
                 cwd=self._folder,
                 env={**clean, "PYTHONPATH": str(ROOT), "CHAT_DATABASE": self.data.url},
                 stdin=subprocess.DEVNULL,

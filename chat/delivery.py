@@ -69,10 +69,10 @@ def written(seconds: float) -> str:
 class Stamps:
     """The order numbers of messages: microseconds since the epoch, strictly increasing."""
 
-    __slots__ = ("_clock", "last")
+    __slots__ = ("_time", "last")
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self._time = clock.time
         self.last = 0
 
     def next(self) -> int:
@@ -81,7 +81,7 @@ class Stamps:
 
     def reserve(self, count: int) -> int:
         """The first of so many in a row."""
-        now = int(self._clock.time() * 1_000_000)
+        now = int(self._time() * 1_000_000)
         first = now if now > self.last else self.last + 1
         self.last = first + count - 1
         return first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import tcp
@@ -11,6 +12,7 @@ from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper
 from zope.interface import alsoProvides
 
 from .doors import origin_of
+from .intake import Source
 from .outbox import Outbox
 from .session import Server
 
@@ -101,6 +103,7 @@ class Link:
     server: Server
     transport: Any
     outbox: Outbox
+    source: Source
     paused = False
     closing: IDelayedCall | None = None
     """While the last bytes leave: what comes now is thrown away."""
@@ -108,6 +111,11 @@ class Link:
     """False when the client has shut its writing side."""
     shut = False
     """Whether our writing side is shut."""
+
+    def begin(self, received: Callable[[bytes], None]) -> None:
+        """The connection is there: read it; see :class:`chat.intake.Source`."""
+        set_keepalive(self.transport)
+        self.source = self.server.intake.source(self.transport, received)
 
     def peer(self, told: bool) -> tuple[str, str | None]:
         """See :func:`peer_of`."""
@@ -124,7 +132,7 @@ class Link:
     def pause(self) -> None:
         """Do not read."""
         self.paused = True
-        self.transport.pauseProducing()
+        self.source.pause()
 
     def resume(self) -> None:
         """Go on with what was read before; the socket is read again when that is worked off, as a
@@ -137,7 +145,7 @@ class Link:
         if not self.paused and self.closing is None:
             self._go_on()
             if not self.paused and self.closing is None:
-                self.transport.resumeProducing()
+                self.source.resume()
 
     def close(self) -> None:
         """Write the rest, shut the writing side, read on for a moment."""
@@ -145,7 +153,7 @@ class Link:
             return
         self.closing = self.server.call_later(DRAIN_SECONDS, self.abort)
         self._drop_input()
-        self.transport.resumeProducing()
+        self.source.resume()
         outbox = self.outbox
         outbox.on_taken = self._shut_when_written
         outbox.flush()
@@ -162,9 +170,11 @@ class Link:
 
     def abort(self) -> None:
         """End at once."""
+        self.source.stop()
         self.transport.abortConnection()
 
     def gone(self) -> None:
         """The connection is lost: nothing has to be ended any more."""
+        self.source.stop()
         if self.closing is not None and self.closing.active():
             self.closing.cancel()

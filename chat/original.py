@@ -19,7 +19,7 @@ from typing import Any
 from twisted.internet.interfaces import IAddress, IDelayedCall
 
 from .copies import Copy
-from .link import innermost, set_keepalive
+from .link import innermost
 from .numberings import Numbering, Translate, answer_for, login_ack, request_from
 from .outbox import Outbox, Turn
 from .senders import Sender
@@ -136,7 +136,7 @@ class OriginalProtocol(ChatProtocol):
 
     def connectionMade(self) -> None:
         """A client is here."""
-        set_keepalive(self.transport)
+        self.begin(self.take)
         self.outbox = PacedOutbox(
             self._turn, self.transport, self.server.call_later, self.factory.pace, self._answer
         )

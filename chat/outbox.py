@@ -107,7 +107,8 @@ class Outbox:
     def write_all(self, lines: list[bytes]) -> int:
         """Queue several lines, as :meth:`write` does."""
         self._lines += lines
-        self.queued += sum(map(len, lines)) + len(lines)
+        count = len(lines)
+        self.queued += count + (len(lines[0]) if count == 1 else sum(map(len, lines)))
         if not self._dirty:
             self._dirty = True
             self._turn.add(self)

@@ -33,7 +33,7 @@ class Relay:
 
     def __init__(self, delivery: Delivery, unanswered: int) -> None:
         self._delivery = delivery
-        self._unanswered = unanswered
+        self.unanswered = unanswered
 
     def pass_on(self, me: Peer, lines: list[bytes], at: int, end: int) -> int:
         """Send the messages from ``at`` to ``end`` that can go this way; the index of the next
@@ -44,7 +44,9 @@ class Relay:
         sender = me.sender
         if sender is None or sender.gates:
             return at
-        end = min(end, at + self._unanswered - sender.unanswered)
+        room = self.unanswered - sender.unanswered
+        if end - at > room:
+            end = at + room
         while at < end:
             count = self._pass_run(me, sender, lines, at, end)
             if not count:
@@ -63,9 +65,6 @@ class Relay:
         not ASCII has more bytes than characters.
         """
         line = lines[start]
-        if b'"seq"' in line:
-            # An acknowledgement: no chat message, which would have it in vain.
-            return 0
         try:
             ask = decode(line)
         except (ValueError, RecursionError, MsgspecError):
@@ -84,7 +83,7 @@ class Relay:
         if room <= 0:
             return 0
         my_id, my_name, id_field, name_field = sender.fields
-        frame = _FRAME + len(id_field) + len(name_field) + len(b"%d" % toid)
+        frame = _FRAME + len(id_field) + len(name_field) + len(f"{toid}")
         quotes = _PLAIN_QUOTES
         together = None
         if named:
@@ -93,7 +92,8 @@ class Relay:
             together = SentTogether(sender, me, toid, [], [])
         sent = sender.sent
         at = start
-        end = min(end, start + room)
+        if end - start > room:
+            end = start + room
         while True:
             time = ask.time
             if ask.id != my_id or ask.name != my_name or type(time) is not str:
@@ -135,7 +135,7 @@ class Relay:
         run = Run(
             my_id, stamp, None if together is None else together.cids,
             delivery.given_prefix, some, me.nameless if together is None else together, me.now,
-            sum(map(len, some)) + count,
+            count + (len(some[0]) if count == 1 else sum(map(len, some))),
         )  # fmt: skip
         for listener in delivery.said:
             listener(run, toid, 0)

@@ -29,6 +29,7 @@ from .delivery import Delivery
 from .errors import BadStart
 from .groups import Groups
 from .history import Past
+from .intake import Intake
 from .interfaces import Store
 from .limits import Limits
 from .listeners import Listeners
@@ -89,6 +90,7 @@ class Server:
         self.limits = Limits(settings)
         self.counts = Counts()
         self.turn = Turn(self.call_later)
+        self.intake = Intake(reactor, self.turn)
         self.shelf = StoreShelf(store.offline, settings, clock, self.spawn, self.call_later)
         self.delivery = Delivery(settings, self.shelf, clock)
         self.relay = Relay(self.delivery, settings.unanswered_per_sender)

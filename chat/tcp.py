@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from .commands import Commands
 from .delivery import Peer
-from .link import Link, hear_half_closing, set_keepalive
+from .link import Link, hear_half_closing
 from .outbox import Turn, outbox_for
 from .session import Server, Session
 from .wire import is_utf8
@@ -44,7 +44,7 @@ class ChatProtocol(Link, LineReceiver):
 
     def connectionMade(self) -> None:
         """A client is here."""
-        set_keepalive(self.transport)
+        self.begin(self.take)
         hear_half_closing(self)
         self.outbox = outbox_for(self._turn, self.transport)
         self.session = Session(self.server, self, self.outbox)
@@ -53,66 +53,77 @@ class ChatProtocol(Link, LineReceiver):
     # In
 
     def dataReceived(self, data: bytes) -> None:
+        """What the reactor has read."""
+        turn = self._turn
+        turn.begin()
+        try:
+            self.take(data)
+        finally:
+            turn.end()
+
+    def take(self, data: bytes) -> None:
         """Split a read into lines once, and stop where the session pauses.
 
         The stock method copies the rest of the read once a line.
         """
         if self.closing is not None:
             return
-        turn = self._turn
-        turn.begin()
-        try:
-            if data:
-                self.session.heard()
-                self._split(data)
-            self._feed()
-        finally:
-            turn.end()
-
-    def _split(self, data: bytes) -> None:
+        self.session.heard()
         if b"\0" in data:
             data = data.replace(b"\0", b"\n")
-        if b"\n" not in data:
-            self._parts.append(data)
-            self._length += len(data)
-            return
         if self._parts:
+            if b"\n" not in data:
+                self._keep(data)
+                return
             self._parts.append(data)
             data = b"".join(self._parts)
             self._parts.clear()
-        whole = data.rfind(b"\n")
-        rest = data[whole + 1 :]
-        self._length = len(rest)
-        if rest:
-            self._parts.append(rest)
-        data = data[:whole]
+            self._length = 0
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if not lines:
+            self._keep(rest)
+            return
         if b"\r" in data:
-            data = data.removesuffix(b"\r").replace(b"\r\n", b"\n")
+            lines = [line.removesuffix(b"\r") for line in lines]
         # One look at a read instead of one at each of its lines.
-        self._sound = (
-            self._sound and len(data) <= self.MAX_LENGTH and (data.isascii() or is_utf8(data))
+        sound = len(data) - len(rest) <= self.MAX_LENGTH and (
+            data.isascii() or is_utf8(data[: len(data) - len(rest)])
         )
-        self._lines += data.split(b"\n")
+        if self._lines:
+            lines = self._lines + lines
+            sound = sound and self._sound
+        self._work_off(lines, sound)
+        if rest:
+            self._keep(rest)
 
-    def _feed(self) -> None:
-        lines, self._lines = self._lines, []
-        if lines and self._sound:
+    def _work_off(self, lines: list[bytes], sound: bool) -> None:
+        self._lines = []
+        if sound:
             done = self.receive_all(lines)
-            if done == len(lines) and not self._length:
+            if done == len(lines):
                 return
-            del lines[:done]
+            lines = lines[done:]
         bound = self.MAX_LENGTH
         for at, line in enumerate(lines):
             if self.paused or self.closing is not None:
                 self._lines = lines[at:]
+                self._sound = sound
                 return
             if len(line) > bound:
                 self.lineLengthExceeded(line)
             elif line:
                 self.lineReceived(line)
-        self._sound = True
+
+    def _keep(self, part: bytes) -> None:
+        if self.closing is None:
+            self._parts.append(part)
+            self._length += len(part)
+            self._look_at_length()
+
+    def _look_at_length(self) -> None:
         # A \r may still turn out to belong to the line's end.
-        if self._length > bound + 1 and self.closing is None:
+        if self._length > self.MAX_LENGTH + 1 and not self._lines:
             self.lineLengthExceeded(b"")
 
     def receive_all(self, lines: list[bytes]) -> int:
@@ -147,7 +158,13 @@ class ChatProtocol(Link, LineReceiver):
         self.session.lost()
 
     def _go_on(self) -> None:
-        self.dataReceived(b"")
+        turn = self._turn
+        turn.begin()
+        try:
+            self._work_off(self._lines, self._sound)
+            self._look_at_length()
+        finally:
+            turn.end()
 
     def _drop_input(self) -> None:
         self._parts.clear()

@@ -16,7 +16,7 @@ from twisted.web.server import Request
 from twisted.web.websocket import WebSocketTransport
 
 from .frames import NOT_ACCEPTED, TOO_BIG, FrameRefused, Frames, text_head
-from .link import Link, set_keepalive
+from .link import Link
 from .outbox import Outbox, SocketOutbox, TransportOutbox, Turn, outbox_for
 from .session import Server, Session
 
@@ -138,7 +138,7 @@ class ChatSocket(Link):
         self.transport = transport = channel.transport
         # HTTP would stop reading when the client does not read, and miss its acknowledgements.
         transport.unregisterProducer()
-        set_keepalive(transport)
+        self.begin(self.take)
         outbox = outbox_for(self._turn, transport, FramedSocketOutbox, FramedTransportOutbox)
         self.outbox = cast(Framed, outbox)
         self._library = channel.dataReceived
@@ -169,18 +169,22 @@ class ChatSocket(Link):
     # In
 
     def dataReceived(self, data: bytes) -> None:
-        """Take what was read, frame by frame, and stop where the session pauses."""
-        if self.closing is not None or self.outbox.sealed:
-            return
+        """What the reactor has read."""
         turn = self._turn
         turn.begin()
         try:
-            self.outbox.heard()
-            self.session.heard()
-            self._frames.feed(data)
-            self._take_frames()
+            self.take(data)
         finally:
             turn.end()
+
+    def take(self, data: bytes) -> None:
+        """Take what was read, frame by frame, and stop where the session pauses."""
+        if self.closing is not None or self.outbox.sealed:
+            return
+        self.outbox.heard()
+        self.session.heard()
+        self._frames.feed(data)
+        self._take_frames()
 
     def _take_frames(self) -> None:
         frames, receive = self._frames, self.session.receive

@@ -89,7 +89,7 @@ ROOMS = (
     Room("commands", ("commands",), ("msgspec",), ("vocabulary", "rules")),
     Room(
         "conversations",
-        ("session", "requests", "liveness", "outbox"),
+        ("session", "requests", "liveness", "outbox", "intake"),
         ("msgspec", "twisted", "zope.interface"),
         ("vocabulary", "bounds", "rules", "commands"),
     ),

@@ -16,13 +16,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import MySQLdb
+
+from .stopping import stop
 
 USER = "chat"
 PASSWORD = "p@ss/w:rd?"
@@ -143,18 +144,7 @@ class MariaDB:
 
     def stop(self) -> None:
         """SIGSTOP: it accepts connections (the kernel does) and answers nothing."""
-        os.kill(self.pid, signal.SIGSTOP)
-        # Each thread stops when it is scheduled next: one may still answer.
-        until = time.monotonic() + 5.0
-        while not self._is_stopped() and time.monotonic() < until:
-            time.sleep(0.001)  # between two looks at the condition awaited
-
-    def _is_stopped(self) -> bool:
-        states = []
-        for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
-            with suppress(FileNotFoundError, ProcessLookupError):
-                states.append(stat.read_text().rpartition(")")[2].split()[0])
-        return all(state in "TZX" for state in states)
+        stop(self.pid)
 
     def wake(self) -> None:
         """SIGCONT, after :meth:`stop`."""

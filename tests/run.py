@@ -26,6 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 LOGS = ROOT / "_trial_temp_run"
 ALONE = ("abuse", "browser", "cluster", "faults")
+REACTORS = {"bus": "asyncio"}
+"""What does not run on the reactor that Twisted takes by itself."""
 LANES = 2
 PATIENCE = 420.0
 """Seconds for one job; trial ends a test that hangs after 120, unless it blocks."""
@@ -116,7 +118,9 @@ def trial(name: str) -> Job:
     """The job for a test module or a package of them."""
     module = f"tests.{name}"
     folder = str(LOGS / name)
-    return Job(name, [sys.executable, "-m", "twisted.trial", "--temp-directory", folder, module])
+    reactor = ["--reactor", REACTORS[name]] if name in REACTORS else []
+    command = [sys.executable, "-m", "twisted.trial", "--temp-directory", folder, *reactor, module]
+    return Job(name, command)
 
 
 def found() -> Iterator[str]:

@@ -89,6 +89,12 @@ class FoundTests(SynchronousTestCase):
         for path in here.glob("**/test_*.py"):
             self.assertIn(path.relative_to(here).parts[0].removesuffix(".py"), names)
 
+    def test_who_needs_another_reactor_has_it(self) -> None:
+        self.assertIn("bus", run.found())
+        command = run.trial("bus").command
+        self.assertEqual(command[-3:], ["--reactor", "asyncio", "tests.bus"])
+        self.assertNotIn("--reactor", run.trial("test_config").command)
+
     def test_real_trial(self) -> None:
         job = run.trial("test_config")
         folder = Path(self.mktemp())

@@ -26,13 +26,13 @@ from .cables import Client, TcpCable, _Plug
 LOCAL = "tcp:0:interface=127.0.0.1"
 
 
-def make_certificate(folder: Path, name: str = "chat") -> None:
+def make_certificate(folder: Path, name: str = "chat", *extensions: str) -> None:
     """A key and a certificate of its own, ``name.key`` and ``name.pem``."""
     folder.mkdir(exist_ok=True)
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
          "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2",
-         "-subj", f"/CN={name}"],
+         "-subj", f"/CN={name}", *(word for it in extensions for word in ("-addext", it))],
         cwd=folder, check=True, capture_output=True,
     )  # fmt: skip
 

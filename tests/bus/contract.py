@@ -24,9 +24,7 @@ class Contract:
     a: Bus
     b: Bus
     """Both are open when a test begins."""
-
-    def setUp(self) -> None:
-        self.numbers = count(1)
+    numbers = count(1)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let time pass until this is true."""

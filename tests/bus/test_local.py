@@ -18,7 +18,6 @@ TURNS = 1000
 
 class LocalBusTests(Contract, TestCase):
     def setUp(self) -> None:
-        super().setUp()
         self.clock = Clock()
         hub = Hub(self.clock.callLater)
         self.ends = [hub.end(), hub.end()]

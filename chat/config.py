@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import cache
+from secrets import token_hex
 from typing import Annotated, Literal
 
 import msgspec
@@ -26,6 +28,7 @@ LIMITS = "Limits (lifted by --no-limits)"
 STORE = "Store and history"
 PEOPLE = "Friends and groups"
 PROCESS = "Process"
+SERVERS = "Several servers"
 
 LIFTED = (
     "mailbox_messages",
@@ -61,12 +64,27 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+@cache
+def _node() -> str:
+    """The same for the whole life of a process, and for no other."""
+    host = re.sub(r"[^A-Za-z0-9-]+", "-", os.uname().nodename.partition(".")[0])[:40]
+    return f"{host or 'node'}-{token_hex(3)}"
+
+
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*@")
 
 
 def redacted(url: str) -> str:
     """A database's URL for people: without its password, and without its query."""
     return _PASSWORD.sub(r"\1:***@", url).partition("?")[0]
+
+
+_ACCESS = re.compile(r"(?<=://).*@")
+
+
+def redacted_bus(url: str) -> str:
+    """A bus's URL for people: without who we are there, which may be a token alone."""
+    return _ACCESS.sub("***@", url)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,6 +300,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_seconds: Annotated[float, _seconds(PROCESS, 300,
         "What is under way at the end has as long to be finished and stored.")] = 10.0
 
+    bus: Annotated[str, _words(SERVERS, "URL",
+        "What joins this server to others, so that they are one chat: local (nothing does), or"
+        " nats://HOST:PORT,HOST:PORT (the servers of one NATS cluster; nats://USER:PASSWORD@HOST or"
+        " nats://TOKEN@HOST where they ask who we are; tls:// to insist on TLS). All need the same"
+        " mysql:// database, and twistd --reactor=asyncio. A URL with a password belongs in the"
+        " environment.")] = "local"
+
+    node: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z", description=
+        "What this server is called among them: letters, digits, - and _, 64 at"
+        " most. When a second one has the same name, it is the first one's successor, and the first"
+        " one closes its connections; by default the host's name and a random part.",
+        extra={"group": SERVERS, "unit": "NAME"})] = msgspec.field(default_factory=_node)
+
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -291,4 +322,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         shown = {**msgspec.structs.asdict(self), "database": redacted(self.database)}
+        shown["bus"] = redacted_bus(self.bus)
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"

@@ -58,6 +58,8 @@ class Setting(msgspec.Struct, frozen=True):
         values = get_args(get_args(self.type)[0])
         if get_origin(get_args(self.type)[0]) is Literal:
             return " or ".join(values)
+        if self.meta.pattern is not None:
+            return "letters, digits, - and _, 64 at most"
         if self.meta.ge is None:
             return "given"
         kind = "a whole number" if get_args(self.type)[0] is int else "a number"

@@ -17,7 +17,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from . import __version__, storage
+from . import __version__, bus, storage
 from .config import Settings
 from .errors import BadStart
 from .logs import json_observer
@@ -115,6 +115,7 @@ def makeService(options: Options) -> IService:
     """The server, with its database asked and its ports taken; twistd starts it."""
     settings = options.settings
     try:
+        bus.check(settings.bus, settings.database)
         storage.check(settings.database)
         service = make_service(settings)
         service.privilegedStartService()

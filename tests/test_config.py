@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from chat.config import LIFTED, UNLIMITED, Settings, redacted
+from chat.config import LIFTED, UNLIMITED, Settings, redacted, redacted_bus
 from chat.options import SETTINGS, from_environment, manual, settings_from
 
 
@@ -22,6 +25,21 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(settings.database, "sqlite:chat.sqlite")
         self.assertEqual(settings.max_line, 65_536)
         self.assertEqual(settings.send_line_bound, 1_048_576)
+
+    def test_a_node_has_a_name_of_its_own(self) -> None:
+        name = Settings().node
+        self.assertEqual(Settings().node, name)
+        self.assertEqual(settings_from({"node": name}).node, name)
+        others = {
+            subprocess.run(
+                [sys.executable, "-c", "import chat.config; print(chat.config.Settings().node)"],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+            for _ in range(2)
+        }
+        self.assertEqual(len(others - {name}), 2)
 
     def test_frozen(self) -> None:
         settings = Settings()
@@ -58,6 +76,21 @@ class SecretTests(SynchronousTestCase):
             self.assertNotIn("pass", repr(Settings(database=url)))
             self.assertNotIn("pass", str(Settings(database=url)))
 
+    def test_nor_who_we_are_on_the_bus(self) -> None:
+        for url in (
+            "nats://user:pass:w@rd@one:4222,two:4222",
+            "nats://pass/w@rd@one:4222,two:4222",
+            "tls://user:pass?w@rd@one:4222,two:4222",
+        ):
+            shown = redacted_bus(url)
+            self.assertEqual(shown.partition("://")[2], "***@one:4222,two:4222")
+            for text in (repr(Settings(bus=url)), str(Settings(bus=url))):
+                self.assertNotIn("pass", text)
+                self.assertNotIn("w@rd", text)
+                self.assertIn(shown, text)
+        for url in ("local", "nats://one:4222,two"):
+            self.assertEqual(redacted_bus(url), url)
+
     def test_what_is_no_secret_stays(self) -> None:
         for url in ("sqlite:/srv/chat.sqlite", "memory:", "mysql://chat@127.0.0.1:3306/chat"):
             self.assertEqual(redacted(url), url)
@@ -92,6 +125,9 @@ class TextTests(SynchronousTestCase):
             ("mailbox_messages", "0", "--mailbox-messages 0: must be a whole number, at least 1"),
             ("no_limits", "maybe", "--no-limits maybe: must be 1 or 0"),
             ("database", "", "--database : must be given"),
+            ("node", "a b", "--node a b: must be letters, digits, - and _, 64 at most"),
+            ("node", "a\n", "--node a\n: must be letters, digits, - and _, 64 at most"),
+            ("node", "n" * 65, f"--node {'n' * 65}: must be letters, digits, - and _, 64 at most"),
         ):
             error = self.assertRaises(ValueError, settings_from, {name: text})
             self.assertEqual(str(error), expected)

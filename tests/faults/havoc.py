@@ -15,22 +15,42 @@ COMMIT = b"\x07\x00\x00\x00\x03COMMIT"
 """A packet of MySQL's protocol."""
 
 
-class Havoc:
-    """The faults, by name in :attr:`faults`.
+class Faults:
+    """What can be done, by name in :attr:`faults`.
 
     :param chance: decides how long something is away.
     """
 
-    def __init__(self, server: ChatServer, chance: Random) -> None:
+    faults: dict[str, Callable[[], Awaitable[None]]]
+
+    def __init__(self, chance: Random) -> None:
         self.counts: Counter[str] = Counter()
-        self.faults: dict[str, Callable[[], Awaitable[None]]] = {
+        self._chance = chance
+
+    async def do(self, name: str) -> None:
+        """One fault, from its beginning to its end."""
+        await self.faults[name]()
+        self.counts[name] += 1
+
+    def watch(self, data: bytes) -> None:
+        """Sees everything that clients are told, before it is passed on."""
+
+    async def _away(self, longest: float) -> None:
+        await asyncio.sleep(self._chance.uniform(0.0, longest))
+
+
+class Havoc(Faults):
+    """What can be done to one server and its database."""
+
+    def __init__(self, server: ChatServer, chance: Random) -> None:
+        super().__init__(chance)
+        self.faults = {
             "kill server": self._kill_server,
             "kill server at an answer": self._kill_server_at_an_answer,
             "stop server": self._stop_server,
             "terminate server": self._terminate_server,
         }
         self._server = server
-        self._chance = chance
         self._trap: asyncio.Event | None = None
         if isinstance(server.data, MariaData):
             self._maria = server.data
@@ -43,20 +63,11 @@ class Havoc:
                 "kill database at a commit": self._kill_database_at_a_commit,
             }
 
-    async def do(self, name: str) -> None:
-        """One fault, from its beginning to its end."""
-        await self.faults[name]()
-        self.counts[name] += 1
-
     def watch(self, data: bytes) -> None:
-        """Sees everything that the server says, before it is passed on."""
         if self._trap is not None and b'"state":"stored"' in data:
             self._server.kill()
             self._trap.set()
             self._trap = None
-
-    async def _away(self, longest: float) -> None:
-        await asyncio.sleep(self._chance.uniform(0.0, longest))
 
     # The server
 

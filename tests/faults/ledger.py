@@ -61,6 +61,10 @@ class Ledger:
             and (message or event.split(" ", 1)[0] in (*map(str, pair), "fault:"))
         )
 
+    def send(self, message: Message) -> None:
+        """It was sent for the first time."""
+        self.sent.add(message)
+
     def answered(self, message: Message, state: str) -> None:
         """The sender was told a fact."""
         if state == "delivered" and message not in self.acknowledged:

@@ -53,7 +53,7 @@ class Outgoing:
     def fresh(self, recipient: int) -> bytes:
         """One more message."""
         self._last[recipient] = number = self._last[recipient] + 1
-        self._ledger.sent.add(Message(self._user_id, recipient, number))
+        self._ledger.send(Message(self._user_id, recipient, number))
         self._open[recipient].append(number)
         return self._lines(recipient, [number])
 
@@ -106,6 +106,9 @@ class Outgoing:
         else:
             self._ledger.complaints.append(f"refused: {fields}")
 
+    def _to(self, recipient: int) -> Fields:
+        return {"msgid": 5, "toid": recipient}
+
     def _lines(self, recipient: int, numbers: Iterable[int]) -> bytes:
         return b"".join(self._line(Message(self._user_id, recipient, number)) for number in numbers)
 
@@ -114,8 +117,7 @@ class Outgoing:
         self._ledger.note("sent", message)
         filling = 'grüße 😀 "' * FILLINGS[message.number % len(FILLINGS)]
         fields: Fields = {
-            "msgid": 5,
-            "toid": message.recipient,
+            **self._to(message.recipient),
             "cid": f"{self._tag}.{message.recipient}.{message.number}",
             "msg": f"{message.sender} {message.recipient} {message.number} {filling}",
         }

@@ -99,13 +99,16 @@ class Person:
         after = After.LOG_IN
         try:
             while after is After.LOG_IN:
-                visit = Visit(wire, self.mind, manner)
+                visit = self._visit(wire, manner)
                 await visit.log_in()
                 after = await self._stay(visit)
                 manner = self._some_manner(takes_over=False)
         finally:
             if after is not After.LEAVE:
                 wire.close()
+
+    def _visit(self, wire: Wire, manner: Manner) -> Visit:
+        return Visit(wire, self.mind, manner)
 
     async def _stay(self, visit: Visit) -> After:
         """One login."""

@@ -48,7 +48,7 @@ class Soak:
         try:
             if not self._users:
                 self._users = await register(self._server, PEOPLE)
-            storm = Storm(self._server, self._users, seed)
+            storm = Storm.of(self._server, self._users, seed)
             faults = chance.choices(list(storm.havoc.faults), k=FAULTS_A_ROUND)
             report = await storm.run(faults, Progress(self.data.name, seed))
         finally:

@@ -8,15 +8,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
-from .havoc import Havoc
+from .havoc import Faults, Havoc
 from .ledger import Ledger, Verdict, judge
 from .outgoing import Outgoing
 from .person import WELL_BEHAVED, Person
 from .proxy import Proxy
 from .visit import PASSWORD, Mind, Visit
 from .wire import Wire
-from .world import PATIENCE, ChatServer
+from .world import PATIENCE, ChatServer, Data
 
 PEOPLE = 10
 SHOWN_BETWEEN = 150
@@ -52,7 +53,17 @@ def name_of(number: int) -> str:
     return f"person {number}"
 
 
-async def register(server: ChatServer, people: int) -> list[int]:
+class Served(Protocol):
+    """What people talk to."""
+
+    port: int
+    data: Data
+
+    def mistakes(self) -> list[str]:
+        """Exceptions in its log."""
+
+
+async def register(server: Served, people: int) -> list[int]:
     """Accounts; their ids."""
     wire = await Wire.connect(server.port)
     answers = [
@@ -89,16 +100,27 @@ class Storm:
     :param users: what :func:`register` gave, an even number; nothing waits for them.
     """
 
-    def __init__(self, server: ChatServer, users: Sequence[int], seed: int) -> None:
+    def __init__(self, server: Served, havoc: Faults, users: Sequence[int], seed: int) -> None:
         self.seed = seed
-        self.ledger = Ledger()
-        self.havoc = Havoc(server, Random(f"{seed} havoc"))
+        self.ledger = self._new_ledger()
+        self.havoc = havoc
         self._server = server
         self._doors = [Proxy(server.port) for _ in users]
         self._people = [
-            Person(self._mind(users, at, Random(f"{seed} {at}")), door, self.havoc.watch)
+            self._person(self._mind(users, at, Random(f"{seed} {at}")), door)
             for at, door in enumerate(self._doors)
         ]
+
+    @classmethod
+    def of(cls, server: ChatServer, users: Sequence[int], seed: int) -> Storm:
+        """One on a single server."""
+        return cls(server, Havoc(server, Random(f"{seed} havoc")), users, seed)
+
+    def _new_ledger(self) -> Ledger:
+        return Ledger()
+
+    def _person(self, mind: Mind, door: Proxy) -> Person:
+        return Person(mind, door, self.havoc.watch)
 
     def _mind(self, users: Sequence[int], at: int, chance: Random) -> Mind:
         me, partner = users[at], users[at ^ 1]

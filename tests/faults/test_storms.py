@@ -33,7 +33,7 @@ class StormTests(SynchronousTestCase):
         try:
             await server.start()
             users = await register(server, PEOPLE)
-            storm = Storm(server, users, self.seed)
+            storm = Storm.of(server, users, self.seed)
             faults = list(storm.havoc.faults)
             faults += [name for name in faults if name.startswith("kill server")]
             chance.shuffle(faults)

@@ -133,10 +133,7 @@ class Visit:
         self._pushed += 1
         if fields["seq"] != self._pushed:
             self._ledger.complaints.append(f"seq {self._pushed} was expected: {fields}")
-        sender, recipient, number = map(int, fields["msg"].split(" ", 3)[:3])
-        message = Message(sender, recipient, number)
-        if (fields["id"], fields["toid"]) != (sender, self._mind.user_id):
-            self._ledger.complaints.append(f"misdirected: {fields}")
+        message = self._message(fields)
         name = (fields["id"], fields["cid"])
         if name in self._mind.seen:
             self._ledger.dropped += 1
@@ -145,6 +142,12 @@ class Visit:
             self._mind.seen.add(name)
             self._ledger.show(message)
         self._unacknowledged.append(message)
+
+    def _message(self, fields: Fields) -> Message:
+        sender, recipient, number = map(int, fields["msg"].split(" ", 3)[:3])
+        if (fields["id"], fields["toid"]) != (sender, self._mind.user_id):
+            self._ledger.complaints.append(f"misdirected: {fields}")
+        return Message(sender, recipient, number)
 
     async def _acknowledge(self) -> None:
         count = round(len(self._unacknowledged) * self.manner.acknowledges)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.python.failure import Failure
 
 from ..cluster import Claim, Renewal
 from ..errors import StoreAway
@@ -34,6 +35,8 @@ class SqlMembers:
         self._claims = Gathering(database, "claim", claim_all, steps=True)
         self._releases = Gathering(database, "release", release_all, steps=True)
         self._lookups = Gathering(database, "online", online_all)
+        self._unknown: set[int] = set()
+        """Users whose claim may have been written, though who asked was told that it failed."""
 
     def join(self, name: str, seconds: float) -> Deferred[int]:
         def work(statements: Statements) -> int:
@@ -56,8 +59,9 @@ class SqlMembers:
 
     def renew(self, node: int, seconds: float, claims: Mapping[int, int]) -> Deferred[Renewal]:
         thought = dict(claims)
+        unknown = set(self._unknown)
 
-        def work(statements: Statements) -> Renewal:
+        def work(statements: Statements) -> tuple[Renewal, dict[int, int]]:
             clock = statements.dialect.clock
             statements.change(
                 f"UPDATE node SET expires = {clock} + ? WHERE id = ? AND expires > {clock}",
@@ -73,9 +77,21 @@ class SqlMembers:
                     statements.rows("SELECT userid, epoch FROM claim WHERE node = ?", (node,))
                 )
             lost = [user_id for user_id, epoch in thought.items() if there.get(user_id) != epoch]
-            return Renewal(held, lost, list(members.values()))
+            strays = {user_id: there[user_id] for user_id in unknown & there.keys()}
+            return Renewal(held, lost, list(members.values())), strays
 
-        return self._database.steps("renew", work)
+        def settle(result: tuple[Renewal, dict[int, int]]) -> Renewal:
+            renewal, strays = result
+            # Not those who are claimed again at this moment.
+            strays = {user_id: strays[user_id] for user_id in strays.keys() & self._unknown}
+            if strays:
+                # If it fails, the next renewal finds them again.
+                self.release(node, strays).addErrback(lambda failure: failure.trap(StoreAway))
+            if not renewal.held:
+                self._unknown.clear()
+            return renewal
+
+        return self._database.steps("renew", work).addCallback(settle)
 
     def leave(self, node: int) -> Deferred[None]:
         def work(statements: Statements) -> None:
@@ -87,14 +103,21 @@ class SqlMembers:
         return self._database.steps("leave", work)
 
     def claim(self, user_id: int, node: int, after: int = 0) -> Deferred[Claim]:
+        def failed(failure: Failure) -> Failure:
+            if isinstance(failure.value, StoreAway) and failure.value.unknown:
+                self._unknown.add(user_id)
+            return failure
+
         def answer(claim: Claim | None) -> Claim:
+            self._unknown.discard(user_id)
             if claim is None:
                 raise StoreAway(
                     "this node has no lease any more, or too many claim this user", unknown=False
                 )
             return claim
 
-        return self._claims.ask(Asked(user_id, node, after)).addCallback(answer)
+        self._unknown.discard(user_id)
+        return self._claims.ask(Asked(user_id, node, after)).addCallbacks(answer, failed)
 
     def release(self, node: int, epochs: Mapping[int, int]) -> Deferred[None]:
         return self._releases.ask((node, dict(epochs)))

@@ -105,7 +105,8 @@ class Renewal(msgspec.Struct, frozen=True, gc=False):
     held: bool
     """Whether it still had it; otherwise it has none, and has to join again."""
     lost: list[int]
-    """Of the users that it thought it had, those that are another's, or nobody's."""
+    """Of the users that it thought it had, those that are another's, or nobody's, or have a newer
+    epoch."""
     others: list[str]
     """The names of the other nodes that have a lease."""
 
@@ -130,7 +131,7 @@ class Members(Protocol):
         """
 
     def leave(self, node: int) -> Awaitable[None]:
-        """End a membership, with all its claims."""
+        """End a membership, with all its claims; :meth:`reap` tells of whom it had not released."""
 
     def claim(self, user_id: int, node: int, after: int = 0) -> Awaitable[Claim]:
         """The user is on this node now, with a new epoch, if nobody else has the user.
@@ -143,11 +144,17 @@ class Members(Protocol):
         """
 
     def release(self, node: int, epochs: Mapping[int, int]) -> Awaitable[None]:
-        """These users are on this node no more, unless their epoch is another one by now."""
+        """These users are on this node no more, unless their epoch is another one by now.
+
+        ``user.state`` says ``offline`` of those who are on none.
+        """
 
     def online(self, users: Sequence[int], viewer: int = 0) -> Awaitable[set[int]]:
         """Which of them are on a node that has a lease; without those who block ``viewer``."""
 
     def reap(self) -> Awaitable[list[User]]:
         """Memberships whose leases have ended are over.  The users who were on them, each told to
-        one caller only; ``user.state`` says ``offline`` of them now."""
+        one caller only; ``user.state`` says ``offline`` of them now.
+
+        Some thousands a call: more may be left while there are any.
+        """

@@ -12,6 +12,7 @@ from twisted.internet.defer import DeferredList, ensureDeferred
 
 from chat.cluster import Members
 from chat.errors import StoreAway
+from chat.storage import sql
 from chat.storage.store import SqlStore
 
 from .support import OverAStore
@@ -35,6 +36,11 @@ async def together(*asked: Awaitable[T]) -> list[T]:
 
 class NodesCase(OverAStore):
     """A contract of nodes and claims."""
+
+    async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
+        # Two stores of one SQLite file wait for each other.
+        self.patch(sql, "PATIENCE", 60.0)
+        await super().setUp()
 
     @property
     def members(self) -> Members:

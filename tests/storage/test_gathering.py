@@ -1,4 +1,4 @@
-"""Reads that come together: in few interactions, each with its own answer."""
+"""What comes together: in few interactions, each with its own answer."""
 
 from __future__ import annotations
 
@@ -23,12 +23,17 @@ class Asked:
     def __init__(self) -> None:
         self.under_way: list[tuple[Any, Deferred[Any]]] = []
         self.begun = 0
+        self.written: list[str] = []
 
     def read(self, name: str, work: Any) -> Deferred[Any]:
         answer: Deferred[Any] = Deferred()
         self.under_way.append((work, answer))
         self.begun += 1
         return answer
+
+    def steps(self, name: str, work: Any) -> Deferred[Any]:
+        self.written.append(name)
+        return self.read(name, work)
 
     def answer(self) -> None:
         """The oldest interaction is done."""
@@ -68,6 +73,20 @@ class GatheringTests(SynchronousTestCase):
             [self.successResultOf(it) for it in answers], [number**2 for number in range(200)]
         )
         self.assertEqual(self.sizes, [1, 1, TOGETHER, TOGETHER, TOGETHER, 198 - 3 * TOGETHER])
+
+    def test_what_writes_goes_one_after_the_other(self) -> None:
+        gathering: Gathering[int, int] = Gathering(
+            cast(Any, self.database), "writes", self.squares, steps=True
+        )
+        answers = [gathering.ask(number) for number in range(10)]
+        while self.database.under_way:
+            self.assertEqual(len(self.database.under_way), 1)
+            self.database.answer()
+        self.assertEqual(
+            [self.successResultOf(it) for it in answers], [number**2 for number in range(10)]
+        )
+        self.assertEqual(self.database.written, ["writes", "writes"])
+        self.assertEqual(self.sizes, [1, 9])
 
     def test_a_failure_is_everybodys_who_waited_for_it_and_nobody_elses(self) -> None:
         first, second, *rest = [self.gathering.ask(number) for number in range(5)]

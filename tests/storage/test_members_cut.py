@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chat.cluster import Members
 from chat.model import User
-from chat.storage import members
+from chat.storage import members, sql
 
 from .broken import FaultCase
 from .nodes import LONG, together
@@ -16,6 +16,7 @@ CLAIM = b"INSERT INTO claim"
 
 class CutTests(FaultCase):
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
+        self.patch(sql, "PATIENCE", 60.0)
         await super().setUp()
         self.others: Members = self.store.members
         """Of a node whose connection is sound."""

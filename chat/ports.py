@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
+from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
 from .errors import BadStart
@@ -21,6 +22,10 @@ BACKLOG = 1024
 """Connections that the kernel keeps for us, unless the endpoint says otherwise; with Twisted's 50,
 clients that come all at once wait for a second and try again."""
 
+
+ACCEPTS = 20
+"""Connections that are let in, or turned away, in one turn: a flood of them is a few milliseconds
+of it, and other people's lines are read in between."""
 
 _TLS = re.compile(r"(haproxy:)?ssl:")
 
@@ -124,10 +129,23 @@ class Ports(Service):
             if _taken(port.value):
                 reason += ", by another program (ss -ltnp says which)"
             raise BadStart(f"cannot listen on {text}: {reason}; see {self._option}") from port.value
+        if isinstance(port, Port):
+            _accept_in_turns(port)
         port.stopReading()
         if "backlog=" not in text and hasattr(port, "socket"):
             port.socket.listen(BACKLOG)
         return port  # type: ignore[no-any-return]
+
+
+def _accept_in_turns(port: Port) -> None:
+    accept = port.doRead
+
+    def do_read() -> None:
+        # Twisted takes 20 more each time that it has not come to the end.
+        port.numberAccepts = min(port.numberAccepts, ACCEPTS)
+        accept()
+
+    port.doRead = do_read  # type: ignore[method-assign]
 
 
 def check_tls(what: str) -> None:

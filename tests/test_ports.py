@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -12,10 +13,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint, clientFromString, connectProtocol
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from chat.errors import BadStart
-from chat.ports import BACKLOG, Ports
+from chat.ports import ACCEPTS, BACKLOG, Ports
 
 BUSY = (
     "cannot listen on %s: Address already in use, by another program (ss -ltnp says which);"
@@ -143,6 +145,20 @@ class PortsTests(TestCase):
         before = ports.addresses()
         ports.privilegedStartService()
         self.assertEqual(ports.addresses(), before)
+
+    async def test_a_crowd_is_let_in_turn_by_turn(self) -> None:
+        ports = self.make(LOCAL)
+        ports.bind()
+        crowd = [await self.connect(ports) for _ in range(5 * ACCEPTS)]
+        ports.open()
+        turns = [0]
+        while turns[-1] < len(crowd):
+            await deferLater(reactor, 0)
+            turns.append(len(self.factory.protocols))
+        steps = [after - before for before, after in pairwise(turns)]
+        self.assertEqual(max(steps), ACCEPTS)
+        for client in crowd:
+            await client.heard
 
     async def test_many_may_wait(self) -> None:
         ports = self.make(LOCAL, f"{LOCAL}:backlog=3")

@@ -68,6 +68,7 @@ class Bus(Protocol):
 
         :param reply: what answers are published to.  When nobody listens at ``subject``, a message
             that is ``undelivered`` comes there.
+        :raises ValueError: these are more than :attr:`most` bytes.
         """
 
     def request(self, subject: str, data: bytes, seconds: float) -> Awaitable[bytes]:
@@ -75,6 +76,7 @@ class Bus(Protocol):
 
         :raises NoResponder: nobody listens there.
         :raises BusAway: the bus is down, or there was no answer in time.
+        :raises ValueError: these are more than :attr:`most` bytes; at once.
         """
 
     def subscribe(self, subject: str, call: Callable[[Message], None]) -> Subscription:

@@ -172,6 +172,17 @@ class CannotStartTests(PluginTestCase):
         )
         self.assertIn("unknown kind of database", self.refused("--database=postgres://x/y"))
 
+    def test_a_bus_that_cannot_be(self) -> None:
+        self.assertIn("unknown kind of bus", self.refused("--bus=redis://x", "--database=memory:"))
+        url = "nats://chat:secret@127.0.0.1:1"
+        text = self.refused("--database=memory:", CHAT_BUS=url)
+        self.assertIn("one --database mysql://", text)
+        self.assertNotIn("secret", text)
+        text = self.refused("--database=mysql://chat@127.0.0.1:1/chat", CHAT_BUS=url)
+        self.assertIn("--reactor=asyncio", text)
+        self.assertNotIn("secret", text)
+        self.assertIn("must be letters", self.refused("--node=a b", "--database=memory:"))
+
     def test_busy_port(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             number = taken.getsockname()[1]

@@ -16,11 +16,9 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, ConnectionClosedError, Error
-from twisted.logger import Logger
 
-from ..cluster import Message
+from .listening import Listening, Sink
 from .places import NatsPlace
 
 CONNECT_SECONDS = 2
@@ -41,50 +39,6 @@ class NotConnected(Exception):
     """It cannot be; the text says why."""
 
 
-class Listening:
-    """What is listened to; implements :class:`chat.cluster.Subscription`."""
-
-    __slots__ = ("_close", "call", "closed", "subject", "subscribed")
-
-    def __init__(
-        self, subject: str, call: Callable[[Message], None], close: Callable[[Listening], None]
-    ) -> None:
-        self.subject = subject
-        self.call = call
-        self.closed = False
-        self.subscribed: Subscription | None = None
-        """At the connection that there is now."""
-        self._close = close
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self._close(self)
-
-
-class _Sink(asyncio.Future[Msg]):
-    """What nats-py gives all messages of a subscription to, at once and in order.
-
-    It takes a future for the one answer to a request.  This one is never done, and costs neither
-    the task for each subscription nor the turn for each message that a callback does.
-    """
-
-    __slots__ = ("_listening", "_receive")
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        receive: Callable[[Msg, Listening], None],
-        listening: Listening,
-    ) -> None:
-        super().__init__(loop=loop)
-        self._receive = receive
-        self._listening = listening
-
-    def set_result(self, result: Msg) -> None:
-        self._receive(result, self._listening)
-
-
 class _Context(ssl.SSLContext):
     """TLS for clients, that knows whether it was used."""
 
@@ -102,8 +56,6 @@ class Connection:
     :param lost: called once, when it has been open and is no more.
     :param complain: called with what went wrong with a single thing.
     """
-
-    log = Logger()
 
     def __init__(
         self,
@@ -133,18 +85,14 @@ class Connection:
         return self._client.max_payload
 
     async def open(self, server: str) -> None:
-        """Connect to ``host:port``.
+        """Connect to ``host:port``; whoever is done with it, or cannot, abandons or closes it.
 
         :raises NotConnected: it was not possible.
         """
         try:
             await asyncio.wait_for(self._connect(server), 4 * CONNECT_SECONDS)
-        except (OSError, Error) as error:
-            self.abandon()
-            raise NotConnected(_reason(self._error or error)) from None
-        except BaseException:
-            self.abandon()
-            raise
+        except Exception as error:
+            raise NotConnected(_reason(self._error or error)) from error
         self._look_later()
 
     async def _connect(self, server: str) -> None:
@@ -219,28 +167,33 @@ class Connection:
             self._writer = self._loop.create_task(self._write())
 
     async def _write(self) -> None:
-        publish = self._client.publish
-        while self._queue and not self._over:
-            queue, self._queue = self._queue, []
-            size = self._size
-            for what in queue:
-                try:
-                    if isinstance(what, tuple):
-                        await publish(*what)
-                    else:
-                        await self._listen(what)
-                except ConnectionClosedError:
-                    self._loop.call_soon(self._see)
-                    break
-                except (Error, OSError) as error:
-                    self._complain(f"NATS: {_reason(error)}")
-            self._size -= size
-        self._writer = None
+        try:
+            while self._queue and not self._over:
+                queue, self._queue = self._queue, []
+                size = self._size
+                for what in queue:
+                    await self._write_one(what)
+                self._size -= size
+        finally:
+            self._writer = None
+
+    async def _write_one(self, what: tuple[str, bytes, str] | Listening) -> None:
+        if self._over:
+            return
+        try:
+            if isinstance(what, tuple):
+                await self._client.publish(*what)
+            else:
+                await self._listen(what)
+        except ConnectionClosedError:
+            self._loop.call_soon(self._see)
+        except Exception as error:
+            self._complain(f"NATS: {_reason(error)}")
 
     async def _listen(self, listening: Listening) -> None:
         subscribed = listening.subscribed
         if not listening.closed and subscribed is None:
-            sink = _Sink(self._loop, self._received, listening)
+            sink = Sink(self._loop, self._received, listening)
             listening.subscribed = await self._client.subscribe(listening.subject, future=sink)
         elif listening.closed and subscribed is not None:
             listening.subscribed = None
@@ -253,21 +206,28 @@ class Connection:
     async def flush(self) -> None:
         """The server has taken everything.
 
-        :raises NotConnected: it has not within 2 s, or is gone.
+        :raises NotConnected: it has not, or the connection is lost.
         """
-        if self._writer is not None:
-            await asyncio.wait([self._writer], timeout=CLOSE_SECONDS)
+        while self._writer is not None and not self._over:
+            await asyncio.wait([self._writer])
+        if self._over:
+            raise NotConnected("the connection has ended")
         try:
             await self._client.flush(CONNECT_SECONDS)
-        except (Error, OSError) as error:
-            raise NotConnected(_reason(error)) from None
+        except Exception as error:
+            raise NotConnected(_reason(error)) from error
 
     async def close(self) -> None:
         """Send what is to be sent, and end."""
+        # Both wait for ever where the other side does not read.
+        flushing = self._loop.create_task(self._flush())
+        await asyncio.wait([flushing], timeout=CLOSE_SECONDS)
+        flushing.cancel()
+        await asyncio.wait([self.abandon()], timeout=CLOSE_SECONDS)
+
+    async def _flush(self) -> None:
         with suppress(NotConnected):
             await self.flush()
-        # It waits for ever where the other side does not read.
-        await asyncio.wait([self.abandon()], timeout=CLOSE_SECONDS)
 
     def abandon(self) -> asyncio.Task[None]:
         """End at once; what is done when the socket is closed."""
@@ -282,7 +242,7 @@ class Connection:
         return ended
 
     async def _close(self) -> None:
-        with suppress(Error, OSError):
+        with suppress(Exception):
             await self._client.close()
 
 

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 
 from ..cluster import Message
-from .asking import Asking, CallLater
+from .asking import CallLater
+from .base import BaseBus
 
 MOST = 1 << 20
 """Bytes of one message."""
@@ -60,33 +60,28 @@ class Hub:
             sender.receive(Message(message.reply, b"", undelivered=True))
 
 
-class LocalBus:
+class LocalBus(BaseBus):
     """One end; implements :class:`chat.cluster.Bus`."""
 
-    log = Logger()
-
     def __init__(self, hub: Hub) -> None:
-        self.up = False
-        self.changed: list[Callable[[bool], None]] = []
-        self.most = MOST
+        super().__init__(hub.call_later, MOST)
         self._hub = hub
         self._open = False
         self._deaf = False
         """Cut off, whether that has been noticed or not."""
         self._cuts = 0
         self._listening: dict[str, list[LocalSubscription]] = {}
-        self._asking = Asking(self.publish, hub.call_later)
-        self.subscribe(self._asking.subject, self._asking.answered)
+        self.subscribe(self.asking.subject, self.asking.answered)
 
     def open(self) -> Deferred[None]:
         self._open = True
-        self._turn(not self._deaf)
+        self.turn(not self._deaf)
         return succeed(None)
 
     def close(self) -> Deferred[None]:
         closed: Deferred[None] = Deferred()
         self._open = False
-        self._turn(False)
+        self.turn(False)
         self._hub.later(lambda: self._end(closed))
         return closed
 
@@ -94,11 +89,7 @@ class LocalBus:
         self._listening.clear()
         closed.callback(None)
 
-    def publish(self, subject: str, data: bytes, reply: str = "") -> bool:
-        if len(data) > self.most:
-            raise ValueError(f"{len(data)} bytes are more than {self.most}")
-        if not self.up:
-            return False
+    def send(self, subject: str, data: bytes, reply: str) -> bool:
         message, cuts = Message(subject, data, reply), self._cuts
         self._hub.later(lambda: self._carry(message, cuts))
         return True
@@ -106,9 +97,6 @@ class LocalBus:
     def _carry(self, message: Message, cuts: int) -> None:
         if not self._deaf and cuts == self._cuts:
             self._hub.carry(self, message)
-
-    def request(self, subject: str, data: bytes, seconds: float) -> Deferred[bytes]:
-        return self._asking.ask(subject, data, seconds)
 
     def subscribe(self, subject: str, call: Callable[[Message], None]) -> LocalSubscription:
         subscription = LocalSubscription(self, subject, call)
@@ -132,12 +120,12 @@ class LocalBus:
             self._cuts += 1
         self._deaf = True
         if noticed:
-            self._turn(False)
+            self.turn(False)
 
     def heal(self) -> None:
         """Everything is as before :meth:`cut`."""
         self._deaf = False
-        self._turn(self._open)
+        self.turn(self._open)
 
     def listens(self, subject: str) -> bool:
         """Whether somebody here does, as far as the others know."""
@@ -146,12 +134,8 @@ class LocalBus:
     def receive(self, message: Message) -> None:
         """A message has come here."""
         for subscription in self._found(message.subject):
-            if subscription.closed or not self._open or self._deaf:
-                continue
-            try:
-                subscription.call(message)
-            except Exception:
-                self.log.failure("a message to {subject} was not taken", subject=message.subject)
+            if not subscription.closed and self._open and not self._deaf:
+                self.give(subscription.call, message)
 
     def forget(self, subscription: LocalSubscription) -> None:
         """Nobody listens with this any more."""
@@ -167,15 +151,6 @@ class LocalBus:
         for length in range(len(parts)):
             found += self._listening.get(".".join([*parts[:length], ">"]), ())
         return found
-
-    def _turn(self, up: bool) -> None:
-        if up == self.up:
-            return
-        self.up = up
-        if not up:
-            self._asking.fail_all()
-        for call in list(self.changed):
-            call(up)
 
 
 class LocalSubscription:

@@ -10,13 +10,13 @@ from typing import Any
 
 from nats.aio.msg import Msg
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 
 from ..cluster import Message
 from ..errors import BadStart
-from .asking import Asking
-from .connection import Connection, Listening, NotConnected
+from .base import BaseBus
+from .connection import Connection, NotConnected
 from .heads import SIZE, Heads, Own
+from .listening import Listening
 from .places import NatsPlace
 
 AGAIN_SECONDS = 0.5
@@ -26,18 +26,14 @@ _NOBODY = "503"
 _MOST = 1 << 20
 
 
-class NatsBus:
+class NatsBus(BaseBus):
     """Implements :class:`chat.cluster.Bus`; its reactor is the one on asyncio.
 
     :param name: what the servers call it in their lists of connections.
     """
 
-    log = Logger()
-
     def __init__(self, place: NatsPlace, name: str, reactor: Any) -> None:
-        self.up = False
-        self.changed: list[Callable[[bool], None]] = []
-        self.most = _MOST - SIZE
+        super().__init__(reactor.callLater, _MOST - SIZE)
         self.dropped = 0
         """Messages that were not taken, as too much waited to be written."""
         self.ignored = 0
@@ -55,8 +51,7 @@ class NatsBus:
         self._closed = False
         self._complaints: Counter[str] = Counter()
         self._complained = 0.0
-        self._asking = Asking(self.publish, reactor.callLater)
-        self.subscribe(self._asking.subject, self._asking.answered)
+        self.subscribe(self.asking.subject, self.asking.answered)
 
     def open(self) -> Deferred[None]:
         opened: Deferred[None] = Deferred()
@@ -73,9 +68,6 @@ class NatsBus:
         except NotConnected as error:
             where = " or ".join(self._place.servers)
             raise BadStart(f"--bus: no NATS server at {where}: {error}") from None
-        if self._closed:
-            self._close_connection()
-            return
         self._life = asyncio.ensure_future(self._live())
 
     async def _live(self) -> None:
@@ -97,6 +89,8 @@ class NatsBus:
         """Be up again, at any of the servers."""
         failed = NotConnected("no server")
         for server in random.sample(self._place.servers, len(self._place.servers)):
+            if self._closed:
+                break
             connection = Connection(
                 self._place, self._name, self._receive, self._lost, self._complain
             )
@@ -108,11 +102,14 @@ class NatsBus:
                     connection.adjust(listening)
                 await connection.flush()
                 if self._connection is not connection:
-                    raise NotConnected("it has ended the connection")
+                    raise NotConnected("the connection has ended")
             except NotConnected as error:
                 failed = error
                 connection.abandon()
                 self._connection = None
+            except BaseException:
+                connection.abandon()
+                raise
             else:
                 self._use(connection)
                 return
@@ -122,35 +119,26 @@ class NatsBus:
         self._head = self._own.next()
         self.most = connection.most - SIZE
         self._gone = asyncio.get_running_loop().create_future()
-        self._turn(True)
+        self.turn(True)
 
     def _lost(self) -> None:
         self._connection = None
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
-        self._turn(False)
+        self.turn(False)
 
-    def _turn(self, up: bool) -> None:
-        if up == self.up:
-            return
-        self.up = up
-        if not self._closed:
+    def turn(self, up: bool) -> None:
+        if up != self.up and not self._closed:
             self.log.info(
                 "the bus is {state}: {bus}", state="up" if up else "down", bus=self._place
             )
-        if not up:
-            self._asking.fail_all()
-        for call in list(self.changed):
-            call(up)
+        super().turn(up)
 
     def close(self) -> Deferred[None]:
         self._closed = True
-        self._turn(False)
+        self.turn(False)
         if self._life is not None:
             self._life.cancel()
-        return self._close_connection()
-
-    def _close_connection(self) -> Deferred[None]:
         connection, self._connection = self._connection, None
         if connection is None:
             return succeed(None)
@@ -158,19 +146,13 @@ class NatsBus:
         self._reactor.callLater(0.0, self._run, connection.close, closed)
         return closed
 
-    def publish(self, subject: str, data: bytes, reply: str = "") -> bool:
-        if len(data) > self.most:
-            raise ValueError(f"{len(data)} bytes are more than {self.most}")
-        if not self.up or self._connection is None:
-            return False
-        if self._connection.publish(subject, self._head + data, reply):
+    def send(self, subject: str, data: bytes, reply: str) -> bool:
+        connection = self._connection
+        if connection is not None and connection.publish(subject, self._head + data, reply):
             return True
         self.dropped += 1
         self._complain("the bus does not take what is sent, and messages are left out")
         return False
-
-    def request(self, subject: str, data: bytes, seconds: float) -> Deferred[bytes]:
-        return self._asking.ask(subject, data, seconds)
 
     def subscribe(self, subject: str, call: Callable[[Message], None]) -> Listening:
         listening = Listening(subject, call, self._unsubscribe)
@@ -197,10 +179,7 @@ class NatsBus:
         else:
             self.ignored += 1
             return
-        try:
-            listening.call(message)
-        except Exception:
-            self.log.failure("a message to {subject} was not taken", subject=came.subject)
+        self.give(listening.call, message)
 
     def _complain(self, what: str) -> None:
         """Log it, at most once a second, with how often it happened."""

@@ -230,6 +230,19 @@ class Contract:
         self.case.assertEqual([message.data for message in here], [b"1", b"2"])
         self.case.assertEqual(len(self.case.flushLoggedErrors(ZeroDivisionError)), 2)
 
+    async def test_so_is_who_is_told_of_a_change(self) -> None:
+        def wrong(up: bool) -> None:
+            raise ZeroDivisionError
+
+        changes: list[bool] = []
+        self.a.changed += [wrong, changes.append]
+        await self.break_it()
+        await self.mend_it()
+        self.case.assertEqual(changes, [False, True])
+        self.a.changed.clear()
+        await self.flush(self.a, self.b)
+        self.case.assertEqual(len(self.case.flushLoggedErrors(ZeroDivisionError)), 2)
+
     async def test_size(self) -> None:
         here = await self.heard(self.b, "large")
         data = b"\xa5" * self.a.most

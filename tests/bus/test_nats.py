@@ -172,6 +172,38 @@ class NatsBusTests(Real, Contract):
         await self.a.close()
         self.assertFalse(self.a.up)
 
+    async def test_close_while_it_opens(self) -> None:
+        bus = open_bus(self.server.url, reactor)
+        assert isinstance(bus, NatsBus)
+        changes: list[bool] = []
+        bus.changed.append(changes.append)
+        opened = bus.open()
+        await bus.close()
+        try:
+            await opened
+        except BadStart:
+            pass
+        else:
+            self.fail("it was opened")
+        self.assertEqual((bus.up, changes), (False, []))
+
+    async def test_what_the_server_refuses_ends_the_connection_and_no_more(self) -> None:
+        changes: list[bool] = []
+        self.a.changed.append(changes.append)
+        here = await self.heard(self.b, "some")
+        self.a.publish("x" * 5000, b"")
+        await self.until(lambda: changes == [False, True])
+        self.a.publish("some", b"")
+        await self.until(lambda: here)
+
+    async def test_what_cannot_be_published_harms_nothing_else(self) -> None:
+        here = await self.heard(self.b, "some")
+        self.a.publish("some", b"1")
+        self.a.publish("no subject", b"")
+        self.a.publish("some", b"2")
+        await self.flush(self.a, self.b)
+        self.assertEqual([message.data for message in here], [b"1", b"2"])
+
     async def test_many_subscriptions_come_back(self) -> None:
         heard: list[str] = []
         for number in range(2000):

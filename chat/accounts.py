@@ -14,9 +14,9 @@ from .interfaces import Clock, Store
 from .limits import Limits
 from .mailbox import Mailbox, busy
 from .messages import Login, LogOut, MsgId, Ping, Reg
-from .model import Account, Roster
+from .model import Account
 from .names import checked_name
-from .roster import Logins
+from .roster import Logins, People
 from .senders import Sender
 from .standing import Standing
 from .tokens import TokenLogins, digest_of
@@ -122,12 +122,12 @@ class Accounts:
             account, token, token_id = await self._credentials.login(me.standing, ask, level)
             # Both are looked up at the same time, and before anybody is taken over.
             self._delivery.mailbox(account.id)
-            roster = await self._logins.read(account.id, level)
+            people = await self._logins.read(account.id, level)
             if me.closed:
                 return
             await self._delivery.claim(account.id, me, takeover)
             try:
-                await self._enter(me, account, level, roster, token, token_id)
+                await self._enter(me, account, level, people, token, token_id)
             except BaseException:
                 self._delivery.release(account.id, me)
                 me.forget()
@@ -136,7 +136,7 @@ class Accounts:
             raise busy() from None
 
     async def _enter(
-        self, me: Me, account: Account, level: int, roster: Roster, token: str, token_id: int
+        self, me: Me, account: Account, level: int, people: People, token: str, token_id: int
     ) -> None:
         if level >= 2 and not token:
             token, token_id = await self._tokens.issue(
@@ -146,7 +146,7 @@ class Accounts:
             self._delivery.release(account.id, me)
             return
         sender = self._delivery.sender(account.id, account.name, account.last_stamp)
-        fields = self._logins.fields(account, level, roster)
+        fields = self._logins.fields(account, level, people)
         me.identify(sender, level, {"token": token, **fields} if token else fields)
         me.token_id = token_id
         await me.enter(self._delivery.mailbox(account.id))

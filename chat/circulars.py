@@ -127,11 +127,16 @@ class Messages(Round):
                 mailbox.push_run(GroupRun(burst, copies, lines, born, size))
                 burst.began()
             else:
-                mailbox.send_all([
-                    Copy(sender, copy.stamp, copy.cid, copy.given, copy.kind, copy.body,
-                         copy.receipt, born, copy.ask)
-                    for copy in copies
-                ])  # fmt: skip
+                if delivery.has_more(sender, user_id):
+                    mailbox.appeared()
+                mailbox.send_all(
+                    [
+                        Copy(sender, copy.stamp, copy.cid, copy.given, copy.kind, copy.body,
+                             copy.receipt, born, copy.ask)
+                        for copy in copies
+                    ],
+                    self,
+                )  # fmt: skip
 
     def end(self) -> None:
         assert self._burst is not None
@@ -151,6 +156,4 @@ class Hint(Round):
         self._but = but
 
     def pass_to(self, ids: Sequence[int], delivery: Delivery) -> None:
-        for user_id in ids:
-            if user_id != self._but:
-                delivery.hint(user_id, self._line)
+        delivery.hint([user_id for user_id in ids if user_id != self._but], self._line)

@@ -6,7 +6,7 @@ the user is answered as if it did.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from msgspec import UNSET
@@ -66,7 +66,7 @@ class Contacts:
             await self._friends.add(sender.id, other.id, self._settings.friends_per_user)
         except ValueError:
             raise _too_many_friends() from None
-        return {"friend": self._entry(other, sender)}
+        return {"friend": await self._entry(other, sender)}
 
     async def ask(self, me: Peer, ask: AskFriend) -> Fields:
         """Ask somebody to be friends; who is asked by somebody whom they asked has accepted."""
@@ -107,7 +107,7 @@ class Contacts:
         except ValueError:
             raise _too_many_friends() from None
         self._tell_accepted(sender, other.id)
-        return {"friend": self._entry(other, sender)}
+        return {"friend": await self._entry(other, sender)}
 
     async def remove(self, me: Peer, ask: RemoveFriend) -> Fields:
         """The friendship ends, for both; where there is none, nothing happens."""
@@ -152,7 +152,8 @@ class Contacts:
         """A page of friends."""
         sender = sender_of(me)
         friends, more = await self._friends.page(sender.id, ask.after, ask.limit)
-        entries = (friend_entry(self._delivery, friend) for friend in friends)
+        elsewhere = await self._delivery.online_elsewhere(friend.id for friend in friends)
+        entries = (friend_entry(self._delivery, friend, elsewhere) for friend in friends)
         return self._page("friends", entries, more)
 
     async def requests(self, me: Peer, ask: ListRequests) -> Fields:
@@ -195,8 +196,9 @@ class Contacts:
             raise ChatError(Code.NO_SUCH_USER)
         return user
 
-    def _entry(self, user: User, viewer: Sender) -> Fields:
-        state = state_word(self._delivery.shows(user.id, viewer.id))
+    async def _entry(self, user: User, viewer: Sender) -> Fields:
+        elsewhere = await self._delivery.online_elsewhere([user.id], viewer.id)
+        state = state_word(self._delivery.shows(user.id, viewer.id) or user.id in elsewhere)
         return {"id": user.id, "name": user.name, "state": state}
 
     def _signal(self, sender: Sender, user_id: int, msgid: MsgId, fields: Fields) -> None:
@@ -204,9 +206,12 @@ class Contacts:
         self._delivery.signal(sender.id, user_id, encode({**head, **fields}))
 
 
-def friend_entry(delivery: Delivery, friend: Friend) -> Fields:
-    """A friend as the friend's friends see one."""
-    online = not friend.hidden and friend.id in delivery.online
+def friend_entry(delivery: Delivery, friend: Friend, elsewhere: Set[int]) -> Fields:
+    """A friend as the friend's friends see one.
+
+    :param elsewhere: who is online on other nodes.
+    """
+    online = not friend.hidden and (friend.id in delivery.online or friend.id in elsewhere)
     return {"id": friend.id, "name": friend.name, "state": state_word(online)}
 
 

@@ -7,7 +7,7 @@ chain.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from time import gmtime, strftime
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from .interfaces import Clock
 from .mailbox import Mailbox
 from .messages import Chat, MsgId, OneChat, OptionalId
 from .receipts import Answers, Nameless, NamelessGroup, Receipt, Sent, SentToGroup, digest_of
+from .routes import Carrier, Route
 from .runs import Run
 from .senders import Sender
 from .wire import chat_body
@@ -47,6 +48,31 @@ class Peer(Receiver, Answers, Protocol):
 
     def replaced(self) -> None:
         """Another login takes over: tell the client, log it out and close."""
+
+
+class Elsewhere(Carrier, Protocol):
+    """The other nodes, as seen from here."""
+
+    async def claim(self, user_id: int, takeover: bool) -> None:
+        """The user is on this node from now on.
+
+        :raises ChatError: 2, is on another one and answers there; 108, nobody knows.
+        """
+
+    def came(self, user_id: int, name: str) -> None:
+        """The user's login here has been answered."""
+
+    def released(self, user_id: int) -> None:
+        """The user is not here any more, or the login has come to nothing."""
+
+    def hint(self, users: Sequence[int], line: bytes, sender: int = 0) -> None:
+        """A line without custody for the level 2 clients of users who are not here."""
+
+    async def online(self, users: Sequence[int], viewer: int) -> Set[int]:
+        """Which of these users are online on some node, as far as the viewer may know.
+
+        :raises StoreAway: nobody knows.
+        """
 
 
 def sender_of(me: Peer, user_id: OptionalId = UNSET) -> Sender:
@@ -102,6 +128,8 @@ class Delivery:
         self.mailboxes: dict[int, Mailbox] = {}
         self.senders: dict[int, Sender] = {}
         self.stamps = Stamps(clock)
+        self.elsewhere: Elsewhere | None = None
+        """The other nodes; None: there are none."""
         self.presence: list[Callable[[int, str, bool], None]] = []
         """Called with id, name and whether the user is online now, when that changes."""
         self.said: list[Callable[[Copy | Run, int, int], None]] = []
@@ -129,6 +157,8 @@ class Delivery:
             mailbox = self.mailbox(ask.toid)
         for listener in self.said:
             listener(copy, ask.toid, 0)
+        if mailbox.receiver is not None and self.has_more(copy.sender, ask.toid):
+            mailbox.appeared()
         mailbox.send(copy)
 
     def prepare(self, me: Peer, ask: Chat, kind: int, target: int) -> Copy | None:
@@ -180,10 +210,20 @@ class Delivery:
         mailbox = self.mailboxes.get(user_id)
         if mailbox is None:
             mailbox = self.mailboxes[user_id] = Mailbox(user_id, self._settings, self._shelf)
-            mailbox.open()
-        elif not mailbox.known:
+            if self.elsewhere is not None:
+                mailbox.route = Route(mailbox, self.elsewhere)
+        if not mailbox.known and mailbox.route is None:
             mailbox.open()
         return mailbox
+
+    def has_more(self, sender_id: int, user_id: int) -> bool:
+        """Whether something of this sender to this user may be in the store from another node; it
+        is answered once for each login of the sender."""
+        sender = self.senders.get(sender_id)
+        if sender is None or sender.told is None or user_id in sender.told:
+            return False
+        sender.told.add(user_id)
+        return True
 
     # Hints, which may be lost
 
@@ -197,13 +237,36 @@ class Delivery:
             and viewer not in mailbox.blocked
         )
 
-    def hint(self, user_id: int, line: bytes) -> None:
-        """Push a line without custody to a user who is here, on level 2."""
-        if user_id in self.here:
-            self.online[user_id].hint(line)
+    async def online_elsewhere(self, users: Iterable[int], viewer: int = 0) -> Set[int]:
+        """Which of these users are online on other nodes, and shown so to the viewer.
+
+        :raises StoreAway: nobody knows.
+        """
+        if self.elsewhere is None:
+            return frozenset()
+        others = [user_id for user_id in users if user_id not in self.online]
+        return await self.elsewhere.online(others, viewer) if others else frozenset()
+
+    def hint(self, users: Sequence[int], line: bytes) -> None:
+        """Push a line without custody to users, where they are online on level 2."""
+        others = []
+        for user_id in users:
+            if user_id in self.here:
+                self.online[user_id].hint(line)
+            else:
+                others.append(user_id)
+        if others and self.elsewhere is not None:
+            self.elsewhere.hint(others, line)
 
     def signal(self, sender_id: int, user_id: int, line: bytes) -> None:
-        """The same from somebody whom the user may block."""
+        """The same to one, from somebody whom the user may block."""
+        if user_id in self.here:
+            self.signal_here(sender_id, user_id, line)
+        elif self.elsewhere is not None:
+            self.elsewhere.hint([user_id], line, sender_id)
+
+    def signal_here(self, sender_id: int, user_id: int, line: bytes) -> None:
+        """The same, if the user is on this node."""
         if user_id in self.here and sender_id not in self.mailboxes[user_id].blocked:
             self.online[user_id].hint(line)
 
@@ -221,6 +284,12 @@ class Delivery:
                 older.replaced()
                 self.release(user_id, older)
         self.online[user_id] = newcomer
+        if self.elsewhere is not None:
+            try:
+                await self.elsewhere.claim(user_id, takeover)
+            except BaseException:
+                self.release(user_id, newcomer)
+                raise
 
     def sender(self, user_id: int, name: str, last_stamp: int) -> Sender:
         """The user as a sender, who has just logged in."""
@@ -229,12 +298,15 @@ class Delivery:
             sender = Sender(user_id, name, self._settings, self._clock.monotonic)
             self.senders[user_id] = sender
         sender.gates.clear()
+        sender.told = set() if last_stamp and self.elsewhere is not None else None
         self.stamps.exceed(last_stamp)
         return sender
 
     def came(self, sender: Sender) -> None:
         """The user's login has been answered."""
         self.here.add(sender.id)
+        if self.elsewhere is not None:
+            self.elsewhere.came(sender.id, sender.name)
         for listener in self.presence:
             listener(sender.id, sender.name, True)
 
@@ -247,6 +319,8 @@ class Delivery:
         mailbox = self.mailboxes.get(user_id)
         if mailbox is not None and mailbox.receiver is peer:
             mailbox.detach(self._clock.monotonic())
+        if self.elsewhere is not None:
+            self.elsewhere.released(user_id)
         if peer.sender is not None:
             for listener in self.presence:
                 listener(user_id, peer.sender.name, False)
@@ -272,8 +346,14 @@ class Delivery:
             if mailbox.idle:
                 idle.append(mailbox.user_id)
         for user_id in idle:
-            # Those without a count were asked for in vain; of the others the oldest may go.
-            if not self.mailboxes[user_id].known or len(self.mailboxes) > IDLE_MAILBOXES:
+            # Those without a count were asked for in vain; of the others the oldest may go.  What
+            # other nodes do to a count is not seen here: those do not stay.
+            mailbox = self.mailboxes[user_id]
+            if mailbox.route is not None:
+                old = mailbox.route.is_old(now)
+            else:
+                old = not mailbox.known or len(self.mailboxes) > IDLE_MAILBOXES
+            if old:
                 del self.mailboxes[user_id]
 
     def sweep(self, now: float) -> None:

@@ -6,7 +6,7 @@ their place among the group's messages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from . import interfaces
@@ -130,7 +130,7 @@ class Groups:
             raise ChatError(Code.FORBIDDEN, "this user is not a member")
         one = await self._user(ask.userid)
         line = self._memberships.changed(group_id, one, "removed", False, but=sender.id)
-        self._delivery.hint(ask.userid, line)
+        self._delivery.hint([ask.userid], line)
         return {}
 
     async def hand_over(self, me: Peer, ask: HandOver) -> Fields:
@@ -168,7 +168,9 @@ class Groups:
         viewer = sender_of(me).id
         await self._rooms.room_of(ask.groupid, viewer)
         members, more = await self._groups.members(ask.groupid, ask.after, ask.limit)
-        entries = (member_entry(self._delivery, one, viewer) for one in members)
+        ids = [one.id for one in members]
+        elsewhere = await self._delivery.online_elsewhere(ids, viewer)
+        entries = (member_entry(self._delivery, one, viewer, elsewhere) for one in members)
         fit, cut = fitting(entries, self._settings.send_line_bound)
         return {"members": fit, "more": more or cut}
 
@@ -181,9 +183,14 @@ def group_entry(group: Group) -> Fields:
     }  # fmt: skip
 
 
-def member_entry(delivery: Delivery, member: Member, viewer: int) -> Fields:
-    """A member as another one sees it."""
-    state = state_word(delivery.shows(member.id, viewer))
+def member_entry(
+    delivery: Delivery, member: Member, viewer: int, elsewhere: Set[int]
+) -> Fields:
+    """A member as another one sees it.
+
+    :param elsewhere: whom the viewer sees online on other nodes.
+    """
+    state = state_word(delivery.shows(member.id, viewer) or member.id in elsewhere)
     return {"id": member.id, "name": member.name, "state": state, "role": member.role.value}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from .cluster import Members
 from .model import (
     Account,
     Asking,
@@ -60,10 +61,11 @@ class Users(Protocol):
         """The user whose name has this NFKC form."""
 
     def set_states(self, states: Mapping[int, bool]) -> Awaitable[None]:
-        """Write ``user.state`` (True: online) for other programs to read; in one transaction."""
+        """Write ``user.state`` (True: online) for other programs to read; in one transaction.
+        Nobody is written offline who is on some node."""
 
     def reset_states(self) -> Awaitable[None]:
-        """Nobody is online: at the start of the server."""
+        """Nobody is online who is not on another node: at the start of the server."""
 
     def set_password(self, user_id: int, password: str) -> Awaitable[None]:
         """Put another hash in place; all the user's tokens are gone with the old one."""
@@ -295,6 +297,7 @@ class Store(Protocol):
     history: History
     tokens: Tokens
     invites: Invites
+    members: Members
 
     def open(self) -> Awaitable[None]:
         """Connect and bring the schema up to date, under a lock.

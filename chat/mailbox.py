@@ -12,6 +12,9 @@ The states::
     draining  the store may hold messages that were not pushed yet; what arrives is kept
     closing   as draining, but the end of the store is in sight: what arrives waits in memory
     live      nothing is in the store that was not pushed: what arrives is pushed at once
+
+Where there are several nodes, the mailbox of a user who is away has a route, on which messages go
+to the node where the user may be (:mod:`chat.routes`); what does not go there is kept.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from .config import Settings
 from .copies import Copy, Receiver, Row, Shelf
@@ -29,6 +33,9 @@ from .receipts import State
 from .runs import GroupRun, Run
 from .window import Tally, Window
 from .wire import with_seq
+
+if TYPE_CHECKING:
+    from .routes import Route
 
 RETRY_SECONDS = 1.0
 """After which a store that could not be reached is asked again, and a client told to."""
@@ -67,9 +74,11 @@ class Mailbox:
     """What is under way to one user."""
 
     __slots__ = (
-        "_asked_census", "_attaching", "_awaited", "_cursor", "_fetching", "_held_since", "_login",
-        "_retry_at", "_rewind", "_seq", "_settings", "_shelf", "_stale", "_tally", "_unsure",
-        "_waiting", "_waiting_bytes", "_window", "blocked", "known", "phase", "receiver", "user_id",
+        "_asked_census", "_attaching", "_awaited", "_counted_at", "_cursor", "_deleting",
+        "_fetching",
+        "_held_since", "_login", "_retry_at", "_rewind", "_seq", "_settings", "_shelf", "_stale",
+        "_tally", "_unsure", "_waiting", "_waiting_bytes", "_window", "blocked", "known", "phase",
+        "receiver", "route", "user_id",
     )  # fmt: skip
 
     def __init__(self, user_id: int, settings: Settings, shelf: Shelf) -> None:
@@ -80,6 +89,10 @@ class Mailbox:
         """Whether the store has told how much waits there."""
         self.blocked: frozenset[int] = frozenset()
         """Whose one-to-one messages do not reach this user."""
+        self.route: Route | None = None
+        """The way to other nodes, if there are any."""
+        self._counted_at = 0.0
+        """When the store was last asked how much waits as there seemed to be too much."""
         self._settings = settings
         self._shelf = shelf
         self._window = Window()
@@ -90,6 +103,8 @@ class Mailbox:
         self._login = 0
         """Counts logins, to know the pages that a former one asked for."""
         self._cursor = (0, 0)
+        self._deleting = 0
+        """Rows of which the store has not said yet that they are gone."""
         self._fetching = False
         self._stale = False
         """Something was kept since the last page was asked for."""
@@ -113,7 +128,23 @@ class Mailbox:
             self.receiver is None
             and not (self._window or self._waiting or self._window.has_rows)
             and not (self._tally.writing or self._asked_census)
+            and (self.route is None or self.route.idle)
         )
+
+    @property
+    def writing(self) -> bool:
+        """Whether something is on its way into the store."""
+        return self._tally.writing > 0
+
+    @property
+    def changing(self) -> bool:
+        """Whether something is on its way into the store, or out of it."""
+        return self._tally.writing > 0 or self._deleting > 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is looked for in the store."""
+        return self.phase is _LIVE
 
     @property
     def pushed(self) -> int:
@@ -143,13 +174,21 @@ class Mailbox:
                     self._wait(copy)
                     return
             self._push(copy)
+        elif self.route is not None and self.route.take([copy]):
+            pass
         elif self.phase is Phase.CLOSING or not self.known:
             self._wait(copy)
         else:
             self._keep_new(copy)
 
-    def send_all(self, copies: list[Copy]) -> None:
-        """Take one sender's messages, in order, as :meth:`send` takes each."""
+    def send_all(self, copies: list[Copy], source: object = None) -> None:
+        """Take one sender's messages, in order, as :meth:`send` takes each.
+
+        :param source: what others get these from as well.
+        """
+        route = None if copies[0].sender in self.blocked else self.route
+        if route is not None and route.take(copies, source):
+            return
         receiver = self.receiver
         pushed = 0
         if (
@@ -170,7 +209,8 @@ class Mailbox:
         """How many messages of this sender may be pushed together; 0: they have to take the way of
         :meth:`send`."""
         if self.phase is not _LIVE or self._waiting or sender in self.blocked:
-            return 0
+            route = self.route
+            return 0 if route is None or sender in self.blocked else route.room()
         room = self._window.room(self._settings)
         if room <= 0:
             self._make_room()
@@ -180,7 +220,10 @@ class Mailbox:
     def push_run(self, run: Run | GroupRun) -> None:
         """Push messages together; there must be :meth:`room`, in bytes for the first of them."""
         receiver = self.receiver
-        assert receiver is not None
+        if receiver is None:
+            assert self.route is not None and type(run) is Run
+            self.route.push_run(run)
+            return
         if receiver.level == 1:
             run.place = receiver.push_all(run.lines)
         else:
@@ -219,18 +262,26 @@ class Mailbox:
         self._waiting_bytes += len(copy.body)
         if full:
             self._spill()
+        elif not self.known:
+            self.open()
 
-    def _take_waiting(self) -> list[Copy]:
+    def take_waiting(self) -> list[Copy]:
+        """Take out what waits in memory."""
         waiting = list(self._waiting)
         self._waiting.clear()
         self._waiting_bytes = 0
         return waiting
 
     def _keep_new(self, copy: Copy) -> None:
-        if self._tally.is_full_for(copy.sender, self._settings):
-            copy.refuse(ChatError(Code.MAILBOX_FULL))
-        else:
+        if not self._tally.is_full_for(copy.sender, self._settings):
             self._keep([copy])
+        elif self.route is not None and copy.born >= self._counted_at + RETRY_SECONDS:
+            # It may have been emptied on another node.
+            self._counted_at = copy.born
+            self.known = False
+            self._wait(copy)
+        else:
+            copy.refuse(ChatError(Code.MAILBOX_FULL))
 
     def block(self, blocked: frozenset[int]) -> None:
         """These one-to-one messages do not reach the user from now on."""
@@ -252,13 +303,17 @@ class Mailbox:
         """Everything unanswered goes into the store, in one transaction."""
         batch = self._window.unanswered()
         if self._waiting:
-            batch.extend(self._take_waiting())
+            batch.extend(self.take_waiting())
             self._fall_behind()
         self._keep(batch)
 
     def _fall_behind(self) -> None:
         if self.phase in (Phase.LIVE, Phase.CLOSING):
             self.phase = Phase.DRAINING
+
+    def keep_all(self, copies: list[Copy]) -> None:
+        """What could not go elsewhere is stored, in one transaction."""
+        self._keep(copies)
 
     def _keep(self, copies: list[Copy]) -> None:
         if not copies:
@@ -275,7 +330,7 @@ class Mailbox:
         gone = []
         self._awaited -= len(copies)
         for copy, outcome in zip(copies, outcomes, strict=True):
-            # A commit whose answer was cut is repeated, and finds its own rows, which nobody counted.
+            # A commit whose answer was cut is repeated, and finds its rows: nobody counted them.
             own = outcome.keeping is Keeping.REPEATED and outcome.stamp == copy.stamp
             self._tally.end(copy, own or outcome.keeping is Keeping.STORED)
             if outcome.keeping in (Keeping.STORED, Keeping.REPEATED):
@@ -295,6 +350,8 @@ class Mailbox:
                 conflict = outcome.keeping is Keeping.CONFLICT
                 copy.refuse(ChatError(Code.CID_REUSED if conflict else Code.BAD_REQUEST))
         self._forget(gone)
+        if self.route is not None and self.receiver is None:
+            self.route.kept()
         self._go_on()
 
     def not_kept(self, copies: Sequence[Copy], unknown: bool) -> None:
@@ -326,12 +383,14 @@ class Mailbox:
         for copy in self._window.unanswered():
             if copy.sender in senders:
                 copy.refuse(busy())
-        for copy in self._take_waiting():
+        for copy in self.take_waiting():
             if copy.sender in senders:
                 copy.refuse(busy())
             else:
                 self._waiting.append(copy)
                 self._waiting_bytes += len(copy.body)
+        if self.route is not None:
+            self.route.refuse(senders)
 
     def appeared(self) -> None:
         """Rows whose keeping had been given up are in the store after all, or another node has
@@ -355,10 +414,12 @@ class Mailbox:
                 # It waits no longer, whenever its row goes.
                 self._tally.remove(copy)
         if copies:
+            self._deleting += len(copies)
             self._shelf.forget(self, copies)
 
     def forgotten(self, copies: Sequence[Copy], done: bool) -> None:
         """The rows are deleted, or (not ``done``) will be shown again at the next login."""
+        self._deleting -= len(copies)
         for copy in copies:
             self._window.forget_row(copy)
             if not done and copy.row is Row.KEPT:
@@ -385,6 +446,10 @@ class Mailbox:
             pushed = self._window.with_row(row.sender, row.cid)
             if pushed is None:
                 copy = Copy.from_row(row, now)
+                if self.route is not None and self.route.was_delivered(row.sender, row.cid):
+                    # It came here, and its sender's node did not know and stored it.
+                    gone.append(copy)
+                    continue
                 self._window.note_row(copy)
                 fresh.append(copy)
             elif pushed.stamp != row.stamp and pushed.row is Row.PERHAPS:
@@ -440,6 +505,8 @@ class Mailbox:
             half_empty = self._window.is_half_empty(self._settings)
             if not self._fetching and not must_wait and half_empty:
                 self._fetch()
+        elif self.route is not None:
+            self.route.go_on()
 
     # The recipient acknowledges
 
@@ -481,11 +548,26 @@ class Mailbox:
         self.receiver = receiver
         self._login += 1
         self._retry_at = None
+        if self.route is not None:
+            self._come_from_elsewhere(self.route)
         if self.known:
             self._attach_known(receiver)
         else:
             self._attaching = True
             self.open()
+
+    def _come_from_elsewhere(self, route: Route) -> None:
+        """Other nodes may have stored, and taken out, what is not known here."""
+        route.arrived()
+        self.known = False
+        self._unsure = True
+        held = self._window.clear()
+        for copy in held:
+            if copy.row is Row.KEPT:
+                copy.in_window = False
+                self._window.drop_row(copy)
+            else:
+                self._window.enter(copy)
 
     def open(self) -> None:
         """Ask the store how much waits there, unless that is known or under way."""
@@ -497,10 +579,11 @@ class Mailbox:
         """How much waits in the store."""
         self._asked_census = False
         self.known = True
-        self._tally.stored = census.waiting
+        # What is being deleted has been received.
+        self._tally.stored = max(0, census.waiting - self._deleting)
         self._tally.by_sender = dict(census.by_sender)
         self.blocked = census.blocked
-        for copy in self._take_waiting():
+        for copy in self.take_waiting():
             self.send(copy)
         if self._attaching and self.receiver is not None:
             self._attaching = False
@@ -516,7 +599,7 @@ class Mailbox:
 
     def _not_opened(self, error: ChatError) -> None:
         self._asked_census = False
-        for copy in self._take_waiting():
+        for copy in self.take_waiting():
             copy.refuse(error)
         if self._attaching:
             self._attaching = False
@@ -582,9 +665,11 @@ class Mailbox:
         self._unsure = self._unsure or not was_live
         self._page_came()
         self._drop_refused()
+        if self.route is not None:
+            self.route.left()
         if not self.known:
             return
-        unpushed = self._take_waiting()
+        unpushed = self.take_waiting()
         if was_live:
             # Nothing else is in the store: what waits in memory is next in line.
             for copy in unpushed:
@@ -600,7 +685,9 @@ class Mailbox:
         self.known = False
         self._login += 1
         nobody = ChatError(Code.NO_SUCH_USER)
-        for copy in [*self._window.clear(), *self._take_waiting()]:
+        if self.route is not None:
+            self.route.end()
+        for copy in [*self._window.clear(), *self.take_waiting()]:
             if copy.row is not Row.WRITING:
                 copy.refuse(nobody)
 
@@ -611,6 +698,8 @@ class Mailbox:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._go_on()
+        if self.route is not None:
+            self.route.tick(now)
         if self.receiver is None:
             self._release_held(now)
         elif self._overdue(now - self._settings.keep_after_seconds):

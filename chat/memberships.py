@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .errors import ChatError, StoreAway
 from .messages import MsgId
@@ -16,12 +16,16 @@ class Memberships:
     """Changes that the store has already."""
 
     def __init__(self, rooms: Rooms, rounds: Rounds) -> None:
+        self.changes: list[Callable[[int], None]] = []
+        """Called with the group whose members have changed."""
         self._rooms = rooms
         self._rounds = rounds
 
     def changed(self, group_id: int, user: User, event: str, member: bool, but: int) -> bytes:
         """Tell the members who are here, all but one; the line that says it."""
         self._rooms.change(group_id, user.id, member)
+        for listener in self.changes:
+            listener(group_id)
         line = encode(
             {"msgid": int(MsgId.MEMBERSHIP), "groupid": group_id, "id": user.id, "name": user.name,
              "event": event}

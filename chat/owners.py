@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .accounts import Me
@@ -31,6 +31,8 @@ class Owners:
         presence: Presence,
         memberships: Memberships,
     ) -> None:
+        self.deleted: list[Callable[[int, str, Sequence[int]], None]] = []
+        """Called with the id and the name of who is no user any more, and the former friends."""
         self._store = store
         self._credentials = credentials
         self._tokens = tokens
@@ -82,6 +84,8 @@ class Owners:
         peer = self._delivery.online.get(sender.id)
         self._delivery.forget(sender.id)
         self._presence.gone(sender.id, sender.name, watchers)
+        for listener in self.deleted:
+            listener(sender.id, sender.name, watchers)
         if peer is me:
             me.forget()
         elif peer is not None:

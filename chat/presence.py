@@ -42,7 +42,8 @@ class Presence:
         """Who is shown as online."""
         self._going: dict[int, tuple[float, str]] = {}
         """Who is not here any more: when to look again, and the name; the first to be due first."""
-        self._untold: dict[int, str] = {}
+        self._untold: dict[int, tuple[str, bool]] = {}
+        """Of whom friends are to be told, with the name and whether online."""
         self._telling = False
         delivery.presence.append(self.changed)
 
@@ -61,19 +62,35 @@ class Presence:
             self._going.pop(user_id, None)
             if user_id not in self._shown:
                 self._shown.add(user_id)
-                self._tell(user_id, name)
+                self._tell(user_id, name, True)
         else:
             self._watching.discard(user_id)
             if user_id in self._shown:
                 self._going.pop(user_id, None)
                 self._going[user_id] = (self._clock.monotonic() + GONE_SECONDS, name)
 
-    def gone(self, user_id: int, name: str, watchers: list[int]) -> None:
-        """There is no such user any more; ``watchers`` were its friends."""
+    def seen(self, user_id: int, name: str, online: bool) -> None:
+        """A user has come or gone on another node."""
+        self._shown.discard(user_id)
+        self._going.pop(user_id, None)
+        if not self._watching:
+            return
+        if online:
+            self._tell(user_id, name, True)
+        else:
+            self._going[user_id] = (self._clock.monotonic() + GONE_SECONDS, name)
+
+    def gone(
+        self, user_id: int, name: str, watchers: list[int], *, elsewhere: bool = False
+    ) -> None:
+        """There is no such user any more; ``watchers`` were its friends.
+
+        :param elsewhere: the user was on another node.
+        """
         self._watching.discard(user_id)
         self._going.pop(user_id, None)
         self._untold.pop(user_id, None)
-        if user_id in self._shown:
+        if elsewhere or user_id in self._shown:
             self._shown.discard(user_id)
             self._push(user_id, name, False, watchers)
 
@@ -86,7 +103,7 @@ class Presence:
             if user_id not in self._delivery.online:
                 del self._going[user_id]
                 self._shown.discard(user_id)
-                self._tell(user_id, name)
+                self._tell(user_id, name, False)
 
     async def visibility(self, user_id: int, name: str, watcher: int) -> None:
         """The user has blocked the watcher, or does so no more."""
@@ -95,9 +112,9 @@ class Presence:
         if await self._friends.are_friends(watcher, user_id):
             self._push(user_id, name, self._delivery.shows(user_id, watcher), [watcher])
 
-    def _tell(self, user_id: int, name: str) -> None:
+    def _tell(self, user_id: int, name: str, online: bool) -> None:
         if self._watching:
-            self._untold[user_id] = name
+            self._untold[user_id] = (name, online)
             if not self._telling:
                 self._telling = True
                 self._spawn(self._tell_all())
@@ -106,9 +123,12 @@ class Presence:
         try:
             while self._untold:
                 user_id = next(iter(self._untold))
-                name = self._untold.pop(user_id)
                 watchers = await self._friends.watchers(user_id)
-                self._push(user_id, name, user_id in self._shown, watchers)
+                elsewhere = await self._delivery.online_elsewhere([user_id])
+                # As it is by now, if the user has come or gone again meanwhile.
+                name, online = self._untold.pop(user_id, ("", False))
+                if name and (online or user_id not in elsewhere):
+                    self._push(user_id, name, online, watchers)
         except StoreAway:
             # Presence is a hint: who wants to be sure asks for the friends.
             self._untold.clear()
@@ -119,9 +139,7 @@ class Presence:
         line = encode(
             {"msgid": int(MsgId.PRESENCE), "id": user_id, "name": name, "state": state_word(online)}
         )
-        for watcher in watchers:
-            if watcher in self._watching:
-                self._delivery.hint(watcher, line)
+        self._delivery.hint([one for one in watchers if one in self._watching], line)
 
 
 def state_word(online: bool) -> str:

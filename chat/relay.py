@@ -79,6 +79,8 @@ class Relay:
         named = ask.cid is not UNSET
         if not named and me.level != 1:
             return 0
+        if sender.told is not None and toid not in sender.told:
+            return 0
         room = mailbox.room(sender.id)
         if room <= 0:
             return 0

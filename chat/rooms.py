@@ -138,6 +138,11 @@ class Rooms:
         if room is not None:
             self._remembered -= len(room)
 
+    def forget_all(self) -> None:
+        """Any group may have changed elsewhere."""
+        for group_id in list(self._rooms):
+            self.forget(group_id)
+
     def forget_user(self, user_id: int) -> None:
         """This user is in no group any more."""
         groups = [group_id for group_id, room in self._rooms.items() if user_id in room]

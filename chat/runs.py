@@ -5,12 +5,25 @@ They need no objects of their own unless something goes wrong; then they are tak
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import msgspec
 
 from .copies import Copy, Row
 from .messages import Chat, MsgId
-from .receipts import Burst, Nameless, SentTogether, State
+from .receipts import Burst, Nameless, Receipt, State
 from .wire import parse, with_seq
+
+
+class Together(Protocol):
+    """Who waits for the facts of messages that travel together."""
+
+    def settle_many(self, count: int, state: State) -> None:
+        """All of them are served."""
+
+    def apart(self) -> Sequence[Receipt]:
+        """Who waits for each of them; from now on each is told by itself."""
 
 
 class Run(msgspec.Struct, gc=False, eq=False):
@@ -23,7 +36,7 @@ class Run(msgspec.Struct, gc=False, eq=False):
     """Their sender's; None: each gets the prefix with its stamp behind it, when it needs one."""
     prefix: str
     lines: list[bytes]
-    receipt: Nameless | SentTogether | None
+    receipt: Nameless | Together | None
     born: float
     size: int
     """Bytes of the lines, with their ends."""
@@ -63,7 +76,10 @@ class Run(msgspec.Struct, gc=False, eq=False):
         """The messages, each with its place and its receipt."""
         receipt, self.receipt = self.receipt, None
         count = len(self.lines)
-        receipts = receipt.apart() if isinstance(receipt, SentTogether) else [receipt] * count
+        if receipt is None or isinstance(receipt, Nameless):
+            receipts: Sequence[Receipt | None] = [receipt] * count
+        else:
+            receipts = receipt.apart()
         place = self.place - (count if self.numbered else self.size)
         given = self.cids is None
         copies = []

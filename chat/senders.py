@@ -30,7 +30,7 @@ class Sender:
 
     __slots__ = (
         "_ordered", "_remembered", "_seconds", "fields", "gates", "id", "low_water", "name", "now",
-        "on_low_water", "order", "sent", "unanswered",
+        "on_low_water", "order", "sent", "told", "unanswered",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +50,9 @@ class Sender:
         self.gates: dict[int, tuple[int, str]] = {}
         """After a 108: by target (groups negative) the stamp and the ``cid`` of the message with
         which it goes on."""
+        self.told: set[int] | None = None
+        """Where something of this sender may be in the store from another node: the recipients
+        whose mailboxes have been told; None: nothing is."""
         self.order: deque[Sent | SentTogether] = deque()
         """The same, and what was refused lately, as it arrived."""
         self._ordered = 0

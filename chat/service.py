@@ -20,6 +20,8 @@ from twisted.python.failure import Failure
 
 from . import __version__
 from .accounts import Accounts
+from .bus import open_bus
+from .cluster import Bus
 from .commands import table
 from .config import Settings
 from .contacts import Contacts
@@ -31,9 +33,11 @@ from .groups import Groups
 from .history import Past
 from .intake import Intake
 from .interfaces import Store
+from .leases import Lease
 from .limits import Limits
 from .listeners import Listeners
 from .memberships import Memberships
+from .nodes import Node
 from .outbox import Turn
 from .owners import Owners
 from .passwords import Passwords
@@ -74,12 +78,18 @@ class Server:
     Listens nowhere: :class:`ChatService` does.
 
     :param passwords: where hashes are computed; by default as the settings say.
+    :param bus: to other servers of the same store, not open yet; None: there are none.
     """
 
     log = Logger()
 
     def __init__(
-        self, settings: Settings, store: Store, reactor: Any, passwords: Passwords | None = None
+        self,
+        settings: Settings,
+        store: Store,
+        reactor: Any,
+        passwords: Passwords | None = None,
+        bus: Bus | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -110,6 +120,7 @@ class Server:
         logins = Logins(store.rosters, self.delivery, settings)
         tokens = TokenLogins(store.tokens, clock, self.spawn)
         credentials = Credentials(store.users, self.passwords, tokens, self.limits, clock)
+        owners = Owners(store, credentials, tokens, self.delivery, self.presence, self.memberships)
         self.commands = table(
             Accounts(
                 store, credentials, tokens, self.delivery, logins, self.limits,
@@ -124,8 +135,18 @@ class Server:
             self.presence,
             Signals(self.delivery, self.rooms, self.rounds),
             Past(store.history, self.rooms, settings),
-            Owners(store, credentials, tokens, self.delivery, self.presence, self.memberships),
+            owners,
         )  # fmt: skip
+        self.node: Node | None = None
+        self.lease: Lease | None = None
+        if bus is not None:
+            self.node = Node(
+                settings, store, bus, self.delivery, self.presence, self.rooms, self.memberships,
+                owners, clock, self.spawn, self.turn.call, self.call_later, self._pause,
+            )  # fmt: skip
+            self.lease = self.node.lease
+            self.lease.over.insert(0, self._end_all)
+            self.shelf.check = self._check
         self._clocks = [LoopingCall(self._tick), LoopingCall(self._sweep)]
         for loop in self._clocks:
             loop.clock = reactor
@@ -146,8 +167,28 @@ class Server:
             done = loop.start(seconds, now=False)
             done.addErrback(lambda failure: self.log.failure("the clock has stopped", failure))
 
+    def _check(self) -> None:
+        assert self.lease is not None
+        self.lease.check(self.monotonic())
+
+    def _end_all(self) -> None:
+        """The lease is lost: the users may be on other nodes by now."""
+        self.log.warn("the lease is lost: every client has to log in again")
+        for session in list(self.sessions):
+            session.abort("the lease is lost")
+
+    async def open(self) -> None:
+        """Join the other servers, if there are any; the store must be open.
+
+        :raises BadStart: they cannot be reached.
+        """
+        if self.node is not None:
+            await self.node.open()
+
     def _tick(self) -> None:
         now = self.monotonic()
+        if self.node is not None:
+            self.node.tick(now)
         self.shelf.tick(now)
         self.delivery.tick(now)
         self.presence.tick(now)
@@ -175,6 +216,8 @@ class Server:
         for session in list(self.sessions):
             session.transport.abort()
         await self.passwords.stop()
+        if self.node is not None:
+            await self.node.close()
         await self.store.close()
 
     async def _until(self, condition: Callable[[], bool], deadline: float) -> None:
@@ -217,7 +260,9 @@ class ChatService(Service):
         self.settings = settings
         self.reactor = reactor
         self.store = open_store(settings.database, reactor)
-        self.server = Server(settings, self.store, reactor)
+        self.server = Server(
+            settings, self.store, reactor, bus=open_bus(settings.bus, reactor, settings.node)
+        )
         self.listeners = Listeners(settings, self.server, self.server.turn, reactor)
         self.status = Status(settings, self.server, reactor)
         self.observer: ILogObserver | None = None
@@ -252,6 +297,7 @@ class ChatService(Service):
     async def _start(self) -> None:
         await self.store.open()
         await self.store.users.reset_states()
+        await self.server.open()
         self.listeners.open()
         self.status.bind()
         self.status.open()

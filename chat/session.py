@@ -22,6 +22,7 @@ from .delivery import Delivery
 from .doors import Place
 from .errors import ChatError, Code, StoreAway
 from .intake import Intake
+from .leases import Lease
 from .limits import Limits
 from .liveness import Liveness
 from .mailbox import Mailbox, busy
@@ -73,6 +74,9 @@ class Server(Protocol):
     counts: Counts
     intake: Intake
     sessions: set[Session]
+
+    lease: Lease | None
+    """Without it nothing may be worked off; None: none is needed."""
 
     def monotonic(self) -> float:
         """Seconds that never go back."""
@@ -167,7 +171,10 @@ class Session:
 
     def heard(self) -> None:
         """Something was read: called once a read, before its lines."""
-        self.now = now = self.server.monotonic()
+        server = self.server
+        self.now = now = server.monotonic()
+        if server.lease is not None:
+            server.lease.check(now)
         self.liveness.heard(now)
         if self.standing.origin is None:
             self._locate(True)
@@ -561,7 +568,10 @@ class Session:
             self.forget()
         self.liveness.tell(False)
 
-    def _abort(self, why: str) -> None:
+    def abort(self, why: str) -> None:
+        """End at once; what was in flight is stored."""
+        if self.closed:
+            return
         self.log.info(
             "{address} user {user}: closed, {why}",
             address=self.address, user=self.sender.id if self.sender else "-", why=why,
@@ -585,14 +595,14 @@ class Session:
         elif outbox.progress_at is None:
             outbox.progress_at = now
         elif now - outbox.progress_at >= settings.stall_seconds:
-            self._abort("takes nothing of what is written to it")
+            self.abort("takes nothing of what is written to it")
             return
         requests = self.requests
         if self._ending_at is not None and requests.holds & RATE:
             # It is us whom it waits for, and not for more than the queue holds.
             self._ending_at = now
         elif self._ending_at is not None and now - self._ending_at >= ENDING_SECONDS:
-            self._abort("has shut its writing side")
+            self.abort("has shut its writing side")
         elif self.sender is None and requests.holds in (0, RATE):
             # Whoever asks for other things faster than they are answered has not logged in either.
             if now - self.liveness.opened_at >= settings.login_seconds:
@@ -604,4 +614,4 @@ class Session:
             if self.liveness.ping():
                 self.answer(PING)
             else:
-                self._abort("does not answer pings")
+                self.abort("does not answer pings")

@@ -84,6 +84,8 @@ class StoreShelf:
         call_later: CallLater,
     ) -> None:
         self.figures = Figures()
+        self.check: Callable[[], None] = _nothing
+        """Called before an answer of the store is worked off."""
         self._offline = offline
         self._settings = settings
         self._clock = clock
@@ -181,6 +183,7 @@ class StoreShelf:
             raise
         finally:
             self._current = []
+            self.check()
         took = self._clock.monotonic() - began
         self._usual = (7 * self._usual + took) / 8
         self.figures.seconds += took
@@ -253,6 +256,7 @@ class StoreShelf:
                     self._to_forget.extendleft(reversed(batch))
                     retry = True
                 else:
+                    self.check()
                     self.figures.forgotten += count
                     for box, copies in _by_mailbox(batch):
                         box.forgotten(copies, done=True)
@@ -287,6 +291,7 @@ class StoreShelf:
         except StoreAway:
             mailbox.no_page(login, self._clock.monotonic())
             return
+        self.check()
         self.figures.fetched += len(rows)
         mailbox.page(login, rows, more, self._clock.monotonic())
 
@@ -306,12 +311,17 @@ class StoreShelf:
                 for mailbox in some:
                     mailbox.not_opened()
                 continue
+            self.check()
             for mailbox in some:
                 census = found.get(mailbox.user_id)
                 if census is None:
                     mailbox.nobody()
                 else:
                     mailbox.opened(census)
+
+
+def _nothing() -> None:
+    """There is no lease that could have ended."""
 
 
 def _rows(batch: Sequence[Order]) -> list[Kept]:

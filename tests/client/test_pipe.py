@@ -205,6 +205,7 @@ class SendTests(PipeCase):
 
         offline.keep = away  # type: ignore[method-assign]
         said = ("send", "--user", self.bob_id, "--to", "ann")
+        err = ""
         for seconds in (1, 10, 100):
             status, _, err = await self.run_chat(*said, "--timeout", seconds, "kept")
             self.assertEqual(status, 3, err)

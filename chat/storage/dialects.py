@@ -118,6 +118,8 @@ class Dialect(ABC):
     the new one."""
     waiting_by_sender: ClassVar[str]
     """After ``FROM offlinemessage``: count by the index that has no bodies in it."""
+    waiting_in_order: ClassVar[str]
+    """The same: begin a page in the middle of the primary key, not at the user's first row."""
     newest_lines: ClassVar[str]
     """Arguments user, user: the newest stamp of each of a user's conversations with somebody,
     as (low, high, stamp); found by leaps over the index, not by reading all lines."""

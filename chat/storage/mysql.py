@@ -162,6 +162,8 @@ class Mysql(Dialect):
         " epoch = IF(epoch = VALUES(epoch) - 1, VALUES(epoch), epoch)"
     )
     waiting_by_sender = "FORCE INDEX (offlinemessage_cid)"
+    # Otherwise the latter half of a mailbox is read from its beginning, each page anew.
+    waiting_in_order = "FORCE INDEX (PRIMARY)"
     # MySQL leaps over an index by itself where the groups are its first columns.
     newest_lines = """
         SELECT low, high, MAX(stamp) FROM message WHERE low = ? GROUP BY low, high

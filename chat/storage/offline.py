@@ -14,7 +14,10 @@ from .sql import Database
 _PLACE = ("userid", "stamp", "sender")
 
 FIRST_ROWS = 16
-"""A page's first rows tell how long its rows are, before many are read that have no place in it."""
+"""The first rows tell how long rows are, before many are read that have no place in a page."""
+
+REMEMBERED = 1000
+"""Recipients of whom it is remembered how long the rows of their last page were."""
 
 
 class SqlOffline:
@@ -22,6 +25,8 @@ class SqlOffline:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._means: dict[int, int] = {}
+        """Bytes of a row of the last page, of recipients for whom there was more."""
 
     def census(self, recipients: Sequence[int]) -> Deferred[dict[int, Census]]:
         def work(statements: Statements) -> dict[int, Census]:
@@ -44,9 +49,20 @@ class SqlOffline:
     def page(
         self, recipient: int, after: tuple[int, int], rows: int, size: int
     ) -> Deferred[tuple[list[Kept], bool]]:
-        return self._database.read(
-            "page", lambda statements: _page(statements, recipient, after, rows, size)
-        )
+        mean = self._means.pop(recipient, 0)
+
+        def work(statements: Statements) -> tuple[list[Kept], bool]:
+            return _page(statements, recipient, after, rows, size, mean)
+
+        return self._database.read("page", work).addCallback(self._note, recipient)
+
+    def _note(self, found: tuple[list[Kept], bool], recipient: int) -> tuple[list[Kept], bool]:
+        page, more = found
+        if more:
+            if len(self._means) >= REMEMBERED:
+                self._means.clear()
+            self._means[recipient] = sum(len(row.body) for row in page) // len(page) + 1
+        return found
 
     def forget(self, keys: Sequence[KeptKey]) -> Deferred[None]:
         # In the order of the index, so that two who delete do not wait for each other in a circle.
@@ -78,15 +94,22 @@ def _count(statements: Statements, ids: Sequence[int], found: dict[int, Census])
 
 
 def _page(
-    statements: Statements, recipient: int, after: tuple[int, int], rows: int, size: int
+    statements: Statements,
+    recipient: int,
+    after: tuple[int, int],
+    rows: int,
+    size: int,
+    mean: int,
 ) -> tuple[list[Kept], bool]:
+    # mean: bytes that a row may have; 0: who knows.
     page: list[Kept] = []
     stamp, sender = after
     room = size
-    take = min(rows + 1, FIRST_ROWS)
+    take = min(rows + 1, size // mean + 2 if mean else FIRST_ROWS)
     while True:
         found = statements.rows(
-            f"SELECT {COLUMNS} FROM {TABLE} WHERE userid = ? AND stamp >= ?"
+            f"SELECT {COLUMNS} FROM {TABLE} {statements.dialect.waiting_in_order}"
+            " WHERE userid = ? AND stamp >= ?"
             " AND (stamp > ? OR sender > ?) ORDER BY stamp, sender LIMIT ?",
             (recipient, stamp, stamp, sender, take),
         )

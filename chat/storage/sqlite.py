@@ -148,7 +148,7 @@ class Sqlite(Dialect):
         " ON CONFLICT (userid) DO UPDATE SET node = excluded.node, epoch = excluded.epoch"
         " WHERE claim.epoch = excluded.epoch - 1"
     )
-    waiting_by_sender = ""  # it finds that index by itself
+    waiting_by_sender = waiting_in_order = ""  # it finds those indexes by itself
     newest_lines = """
         WITH RECURSIVE
           above (id) AS (

@@ -8,6 +8,7 @@ from twisted.trial.unittest import TestCase
 
 from chat.model import Census, Keeping, Kept, KeptKey, Outcome
 
+from ..mariadb import shared
 from .support import InMemory, OnMariaDB, OnSqlite, OverAStore, kept, key_of
 from .test_users import NASTY
 
@@ -278,3 +279,19 @@ class OfflineOnSqliteTests(OnSqlite, OfflineContract, TestCase):
 
 class OfflineOnMariaDBTests(OnMariaDB, OfflineContract, TestCase):
     """On MariaDB."""
+
+    async def test_a_page_reads_the_rows_that_it_shows(self) -> None:
+        """Not the user's rows before them too, which the optimizer takes for cheaper when most of
+        them have been read."""
+        rows = [kept(1, stamp, 2, body=b"x" * 130) for stamp in range(1, 20_001)]
+        for start in range(0, len(rows), 2000):
+            await self.store.offline.keep(rows[start : start + 2000])
+        for after in range(1000, 20_000, 1000):
+            before = self._rows_read()
+            page, more = await self.store.offline.page(1, (after, 2), 100, 1 << 20)
+            self.assertEqual((page, more), (rows[after : after + 100], True))
+            self.assertLess(self._rows_read() - before, 1000, f"after {after}")
+
+    def _rows_read(self) -> int:
+        [(_, count)] = shared().ask("SHOW GLOBAL STATUS LIKE 'Handler_read_next'")
+        return int(count)

@@ -223,12 +223,20 @@ class Node:
         :raises ChatError: 2, is on another one and answers there; 108, nobody knows.
         """
         lease = self.lease
+        newcomer = self._delivery.online.get(user_id)
         after = 0
         while True:
             if not lease.number:
                 raise busy()
             claim = await self._members.claim(user_id, lease.number, after)
-            if claim.node == lease.number:
+            here = claim.node == lease.number
+            if self._delivery.online.get(user_id) is not newcomer:
+                # Taken over meanwhile, by who is not to be taken over for it.
+                if here:
+                    with suppress(StoreAway):
+                        await self._members.release(claim.node, {user_id: claim.epoch})
+                raise ChatError(Code.IN_USE)
+            if here:
                 lease.epochs[user_id] = claim.epoch
                 return
             if await self._in_use(claim, user_id, takeover):

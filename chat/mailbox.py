@@ -561,13 +561,12 @@ class Mailbox:
         route.arrived()
         self.known = False
         self._unsure = True
-        held = self._window.clear()
-        for copy in held:
-            if copy.row is Row.KEPT:
-                copy.in_window = False
-                self._window.drop_row(copy)
-            else:
-                self._window.enter(copy)
+        # So nothing is pushed from memory: what was in flight here is in the store, or will be.
+        for copy in self._window.clear():
+            copy.in_window = False
+            self._window.drop_row(copy)
+            if copy.row is Row.WRITING:
+                self._tally.unpushed += 1
 
     def open(self) -> None:
         """Ask the store how much waits there, unless that is known or under way."""

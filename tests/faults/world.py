@@ -22,7 +22,7 @@ from .proxy import LOCALHOST, Proxy
 
 ROOT = Path(__file__).parents[2]
 TWISTD = Path(sys.executable).with_name("twistd")
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds for anything that the machine does by itself."""
 ROWS = "SELECT count(*) FROM offlinemessage"
 

@@ -65,6 +65,24 @@ class Relayed(Flow):
         self._finish(self._loop.buffer.count(NEWLINE, 0, size))
 
 
+class Framed(Flow):
+    """The same over WebSocket, where nothing ends a message: frames of one size are counted.
+
+    :param size: bytes of a frame at the receiver.
+    """
+
+    def __init__(self, loop: Loop, sender: Plug, receiver: Plug, lines: Lines, size: int) -> None:
+        super().__init__(loop, sender, lines)
+        self._size = size
+        self._arrived_bytes = 0
+        loop.add(receiver, self._arrived)
+        loop.add(sender, self._unexpected)
+
+    def _arrived(self, size: int) -> None:
+        self._arrived_bytes += size
+        self._finish(self._arrived_bytes // self._size - self.done)
+
+
 class Whole:
     """What a socket brings, cut to whole lines: ``take`` gives a buffer and how far it counts."""
 

@@ -66,6 +66,28 @@ class Frames:
         self._data = data
         self._wanted = 0
 
+    def texts(self) -> list[bytes]:
+        """The texts of the plain frames that are there, up to the first that is not plain, or is
+        empty: those are :meth:`next`'s."""
+        found: list[bytes] = []
+        data, at = self._data, self._at
+        end = len(data)
+        while self._message < 0 and at + 6 < end and data[at] == PLAIN_TEXT:
+            size = data[at + 1] - MASKED
+            head = at + 6
+            if size == 126:
+                size = int.from_bytes(data[at + 2 : at + 4], "big")
+                head += 2
+            if not 0 < size <= self._bound or size == 127 or head + size > end:
+                break
+            text = _unmasked(data[head - 4 : head], data[head : head + size])
+            if not _is_utf8(text):
+                break
+            found.append(text)
+            at = head + size
+        self._at = at
+        return found
+
     def next(self) -> tuple[bool, bytes] | None:
         """The next whole frame: True and its text for a plain one, else False and the bytes of the
         frame, for the library; None: wait for more.

@@ -52,15 +52,14 @@ class Framed(Outbox):
         return self.put(text_head(len(line)) + line)
 
     def write_all(self, lines: list[bytes]) -> int:
-        place = self.queued
-        for line in lines:
-            place = self.write(line)
-        return place
+        if self.sealed:
+            return self.queued + sum(map(len, lines)) + len(lines)
+        return self.put(*[text_head(len(line)) + line for line in lines])
 
-    def put(self, frame: bytes) -> int:
-        """Queue a whole frame; the new :attr:`queued`."""
-        self._lines.append(frame)
-        self.queued += len(frame)
+    def put(self, *frames: bytes) -> int:
+        """Queue whole frames; the new :attr:`queued`."""
+        self._lines += frames
+        self.queued += sum(map(len, frames))
         if not self._dirty:
             self._dirty = True
             self._turn.add(self)
@@ -124,6 +123,8 @@ class ChatSocket(Link):
         self._turn = turn
         self._channel = channel
         self._frames = Frames(server.settings.max_line)
+        self._texts: list[bytes] = []
+        """Read, and left over when the session paused."""
         self._code = NORMAL
 
     # What the library calls
@@ -187,15 +188,21 @@ class ChatSocket(Link):
         self._take_frames()
 
     def _take_frames(self) -> None:
-        frames, receive = self._frames, self.session.receive
+        frames, session = self._frames, self.session
         try:
             while not self.paused and self.closing is None and not self.outbox.sealed:
+                texts = self._texts or [one_line(text) for text in frames.texts()]
+                if texts:
+                    done = session.receive_all(texts)
+                    # What has its last request behind it throws the rest away.
+                    self._texts = texts[done:] if self.paused else []
+                    continue
                 frame = frames.next()
                 if frame is None:
                     return
                 plain, content = frame
                 if plain:
-                    receive(one_line(content))
+                    session.receive(one_line(content))
                 else:
                     self._library(content)
         except FrameRefused as refused:
@@ -218,6 +225,7 @@ class ChatSocket(Link):
 
     def _drop_input(self) -> None:
         self._frames = Frames(0)
+        self._texts = []
 
     # Out
 

@@ -14,10 +14,11 @@ from benchmarks.__main__ import main
 from benchmarks.databases import sqlite
 from benchmarks.flows import Answered, FanOut, Flow, Recipient, Relayed, burst
 from benchmarks.load import Lines, Loop, Lost, Plug
-from benchmarks.processes import LOCALHOST
+from benchmarks.processes import LOCALHOST, free_port
 from benchmarks.report import Figure, table
 from benchmarks.rows.acknowledged import acknowledging_pairs
 from benchmarks.rows.relay import chat_pairs
+from benchmarks.rows.websocket import web_pairs
 from benchmarks.run import chat
 from benchmarks.tables import seed_users
 
@@ -37,6 +38,19 @@ class SmallTraffic(TestCase):
                 result = stack.enter_context(traffic)(4, 0.05)
                 self.assertGreaterEqual(result.all_done, result.done)
                 self.assertGreater(result.done, 0)
+
+    def test_web(self) -> None:
+        """Pairs talk over WebSocket."""
+        port = free_port()
+        where = f"tcp:{port}:interface={LOCALHOST}"
+        with (
+            sqlite() as database,
+            chat(database, "--web", where) as server,
+            web_pairs(server, port, 2, seed_users(database, 4)) as traffic,
+        ):
+            result = traffic(4, 0.05)
+            self.assertGreaterEqual(result.all_done, result.done)
+            self.assertGreater(result.done, 0)
 
     def test_command_line(self) -> None:
         """Rows are chosen by name, and the figures come as a table and as JSON."""

@@ -43,6 +43,28 @@ class FramesTests(SynchronousTestCase):
         for text in ("", "x", "é🔑", "x" * 125, "x" * 126, "x" * BOUND):
             self.assertEqual(self.feed(frame(TEXT, text.encode())), [(True, text.encode())])
 
+    def test_plain_ones_together(self) -> None:
+        """As far as they are whole, and up to what is not one, or is empty."""
+        plain = ["x", "é🔑", "x" * 125, "x" * 126, "x" * BOUND]
+        stream = b"".join(frame(TEXT, text.encode()) for text in plain)
+        last = frame(TEXT, b"last")
+        for behind in (
+            b"", last[:-1], frame(TEXT) + last, frame(PING) + last, frame(TEXT, b"\xff") + last,
+            frame(TEXT, b"unmasked", masked=False), frame(TEXT, b"first", final=False) + last,
+            frame(TEXT, b"x" * (BOUND + 1)) + last, frame(BINARY, b"x") + last,
+            frame(TEXT, b"x", reserved=4) + last,
+        ):  # fmt: skip
+            frames = Frames(BOUND)
+            frames.feed(stream + behind)
+            self.assertEqual(frames.texts(), [text.encode() for text in plain])
+            self.assertEqual(frames.texts(), [])
+
+    def test_not_in_the_middle_of_a_message(self) -> None:
+        self.frames.feed(frame(TEXT, b"a", final=False) + frame(TEXT, b"b"))
+        self.assertEqual(self.frames.texts(), [])
+        self.frames.next()
+        self.assertEqual(self.frames.texts(), [])
+
     def test_long_form_of_a_length_that_would_go_into_fewer_bytes(self) -> None:
         """It is the library's to refuse or not."""
         head, payload = b"\x81\xff" + (3).to_bytes(8, "big"), b"\0\0\0\0abc"
@@ -57,7 +79,7 @@ class FramesTests(SynchronousTestCase):
         while at < len(stream):
             step = steps[turn % len(steps)]
             frames.feed(stream[at : at + step])
-            found += taken(frames)
+            found += [(True, text) for text in frames.texts()] + taken(frames)
             at += step
             turn += 1
         self.assertEqual(found, [(True, text.encode()) for text in texts])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..run import Run
-from . import acknowledged, ceiling, drain, groups, history, idle, offline, relay, storm
+from . import acknowledged, ceiling, drain, groups, history, idle, offline, relay, storm, websocket
 
 FAMILIES: dict[str, Callable[[Run], None]] = {
     "ceiling": ceiling.measure,
     "relay": relay.measure,
     "acknowledged": acknowledged.measure,
+    "websocket": websocket.measure,
     "offline": offline.measure,
     "drain": drain.measure,
     "idle": idle.measure,

@@ -19,7 +19,7 @@ from msgspec import json
 from .config import Settings
 from .copies import Copy
 from .delivery import Delivery
-from .envelopes import BROKEN, GONE, Entry, Fact, To
+from .envelopes import BROKEN, FEIGNED, GONE, Entry, Fact, To
 from .errors import ChatError, Code
 from .mailbox import Mailbox
 from .messages import Chat, MsgId
@@ -91,25 +91,30 @@ class Arrived:
 class Part:
     """One of them; implements :class:`chat.receipts.Receipt`."""
 
-    __slots__ = ("_arrived", "_index", "others", "state")
+    __slots__ = ("_arrived", "_index", "copy", "others", "state")
 
     def __init__(self, arrived: Arrived, index: int, state: State | None) -> None:
         self._arrived = arrived
         self._index = index
         self.state = state
+        self.copy: Copy | None = None
+        """What is in the mailbox."""
         self.others: list[Part] | None = None
         """The same message, come again meanwhile."""
 
     def settle(self, state: State) -> None:
         """See :class:`chat.receipts.Receipt`."""
         self.state = state
-        self._arrived.tell(self._index, state)
+        feigned = self.copy is not None and self.copy.void
+        self.copy = None
+        self._arrived.tell(self._index, FEIGNED if feigned else state)
         others, self.others = self.others, None
         for other in others or ():
             other.settle(state)
 
     def refuse(self, error: ChatError) -> None:
         """See :class:`chat.receipts.Receipt`."""
+        self.copy = None
         self._arrived.refused(self._index, error.code)
         others, self.others = self.others, None
         for other in others or ():
@@ -243,10 +248,12 @@ class Arrivals:
             assert isinstance(ask, Chat)
             if index in again and self._repeated(names[index], ask, parts[index]):
                 continue
-            copies.append(
-                Copy(sender, entry.stamps[index], cids[index], entry.cids is None, entry.kind,
-                     line, parts[index], now, ask)
+            copy = Copy(
+                sender, entry.stamps[index], cids[index], entry.cids is None, entry.kind, line,
+                parts[index], now, ask,
             )  # fmt: skip
+            parts[index].copy = copy
+            copies.append(copy)
         if copies:
             mailbox.send_all(copies)
 

@@ -28,6 +28,9 @@ def node_subject(node: int, what: str) -> str:
 ALL_NODES = "chat.all"
 """Where every node listens."""
 
+DECREES = "chat.decree"
+"""Where every node listens to what an operator wants; answers go to a subject below it."""
+
 
 class To(msgspec.Struct, array_like=True, gc=False):
     """One recipient of an entry."""
@@ -75,6 +78,8 @@ class Batch(Envelope, gc=False, kw_only=True):
 
 GONE = -1
 """The user is not on this node, or in another login."""
+FEIGNED = -3
+"""The user blocks the sender, who is to think that it is stored."""
 BROKEN = -2
 """Something before it on this route is missing, or was refused with errno 108: nothing more is
 taken on this route."""
@@ -88,7 +93,8 @@ class Fact(msgspec.Struct, array_like=True, gc=False):
     index: int
     """Which of its messages; -1: all."""
     code: int
-    """A :class:`chat.receipts.State`, an errno (100 and up), :data:`GONE` or :data:`BROKEN`."""
+    """A :class:`chat.receipts.State`, an errno (100 and up), :data:`GONE`, :data:`BROKEN`
+    or :data:`FEIGNED`."""
 
 
 class Facts(Envelope, gc=False, kw_only=True):
@@ -158,8 +164,30 @@ class Deleted(Envelope, gc=False, kw_only=True):
     watchers: list[int]
 
 
+class Decree(Envelope, gc=False, kw_only=True):
+    """To all nodes: an operator wants this to be done.  The answer is :class:`Obeyed`."""
+
+    number: int
+    what: str
+    """``disconnect`` (``user``), ``notice`` (``line``) or ``gone`` (``user``, ``name``)."""
+    user: int
+    name: str
+    line: bytes
+
+
+class Obeyed(Envelope, gc=False, kw_only=True):
+    """The answer to :class:`Decree`."""
+
+    number: int
+    """Of the decree, for who has made it."""
+    name: str
+    """Of the node."""
+    count: int
+    """Connections that it met there."""
+
+
 _Known = (
-    Batch | Facts | Look | Here | Probe | Probed | Seen | Hint | Changed | Deleted
+    Batch | Facts | Look | Here | Probe | Probed | Seen | Hint | Changed | Deleted | Decree | Obeyed
 )
 
 _decode = msgspec.msgpack.Decoder(_Known).decode

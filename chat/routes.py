@@ -23,7 +23,7 @@ from enum import Enum
 from typing import Protocol
 
 from .copies import Copy
-from .envelopes import BROKEN, GONE, Entry, To
+from .envelopes import BROKEN, FEIGNED, GONE, Entry, To
 from .errors import ChatError, Code
 from .mailbox import Mailbox, busy
 from .receipts import State
@@ -43,8 +43,9 @@ from one node to another."""
 POKE_SECONDS = 0.2
 """How often at most the user's node, if there is one, is told that something was stored."""
 
-IDLE_SECONDS = 10.0
-"""What is known of a user who is not here is forgotten so long after it was last needed."""
+IDLE_SECONDS = 30.0
+"""What is known of a user who is not here is forgotten so long after it was last needed: when even a
+word that was lost has been made up for, at the user's node."""
 
 ROUTE_BYTES = 4 << 20
 WAITING_BYTES = 1 << 20
@@ -267,6 +268,7 @@ class Route:
     def kept(self) -> None:
         """Something of ours to this user has been committed."""
         self._dirty = True
+        self.used = self._carrier.now()
         if self.way is Way.HERE or self._poke_at is not None:
             return
         if self._carrier.now() >= self._poked_at + POKE_SECONDS:
@@ -311,6 +313,11 @@ class Route:
             self._leave()
 
     def _settle(self, item: Item, code: int) -> None:
+        if code == FEIGNED:
+            for copy in _unfold(item):
+                copy.void = True
+                copy.settle(State.STORED)
+            return
         if code in (State.PUSHED, State.STORED, State.DELIVERED):
             state = State(code)
             # Should the user go elsewhere, that node has to look.

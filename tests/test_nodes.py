@@ -12,6 +12,7 @@ from chat.cluster import Message
 from chat.envelopes import ALL_NODES, Seen, node_subject, pack, unpack, user_subject
 from chat.leases import LEASE_SECONDS, RENEW_SECONDS
 from chat.nodes import CHECK_SECONDS
+from chat.routes import IDLE_SECONDS
 
 from .across import AcrossNodes
 from .cables import Client
@@ -106,7 +107,7 @@ class RoutesTests(NodesCase):
             self.assertNotIn(user_id, server.delivery.senders)
         await self.assert_chatting(ann, bob)
         self.assertIn(bob.id, self.servers[0].delivery.mailboxes)
-        self.go(15)
+        self.go(IDLE_SECONDS + 1)
         self.assertNotIn(bob.id, self.servers[0].delivery.mailboxes)
 
     async def test_a_fact_that_does_not_come(self) -> None:
@@ -164,6 +165,16 @@ class RoutesTests(NodesCase):
         ann = await self.login_at(1, ann.id)
         ann.send(say(bob.id, "2", cid="b"))
         self.assertEqual([(await bob.get())["msg"] for _ in range(2)], ["1", "2"])
+
+    async def test_who_is_blocked_does_not_notice(self) -> None:
+        ann, bob = await self.people()
+        await bob.ask({"msgid": 18, "userid": ann.id})
+        ann.send(say(bob.id, "hi", cid="a"))
+        await self.assert_stored(ann, "a")
+        await bob.nothing()
+        self.go(1)
+        history = await bob.ask({"msgid": 31, "toid": ann.id})
+        self.assertEqual(history["messages"], [])
 
     async def test_a_full_mailbox_is_counted_anew(self) -> None:
         """It was emptied on another node."""

@@ -48,7 +48,7 @@ class ReadmeTests(PluginTestCase):
         for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
             self.assertIn(target, targets)
         options = {setting.option for setting in SETTINGS.values()}
-        others = "nodaemon logfile help server user to"  # of twistd, and of the console
+        others = "nodaemon logfile help server user to reactor"  # of twistd, and of the console
         for option in re.findall(r"--([a-z-]+)", README):
             self.assertIn(option, options | set(others.split()))
         for variable in re.findall(r"CHAT_[A-Z_]+", README):

@@ -30,7 +30,7 @@ from chat.tcp import ChatFactory, ChatProtocol
 
 reactor: Any = installed_reactor
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 """Seconds that a real connection may take for anything before its test fails."""
 
 KERNEL = 64 << 10

@@ -34,7 +34,7 @@ pid=$(cat "$0/pid") && grep -qF "$0" "/proc/$pid/cmdline" && kill -9 "$pid"
 rm -rf "$0"
 """
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds for a start; it takes less than one on an idle machine."""
 
 
@@ -167,7 +167,7 @@ class MariaDB:
             database=database,
             charset="utf8mb4",
             autocommit=True,
-            connect_timeout=5,
+            connect_timeout=60,
         )
 
     def ask(self, sql: str, database: str = "") -> list[tuple[Any, ...]]:

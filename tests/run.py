@@ -29,9 +29,9 @@ ALONE = ("abuse", "browser", "cluster", "faults")
 REACTORS = {"bus": "asyncio"}
 """What does not run on the reactor that Twisted takes by itself."""
 LANES = 2
-PATIENCE = 420.0
-"""Seconds for one job; trial ends a test that hangs after 120, unless it blocks."""
-GRACE = 10.0
+PATIENCE = 1800.0
+"""Seconds for one job; trial ends a test that hangs after 600, unless it blocks."""
+GRACE = 30.0
 """Seconds for a job to clean up after itself when it is ended."""
 HEARTBEAT = 15.0
 """Seconds after which a run that has nothing to tell says what it is waiting for."""

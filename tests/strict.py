@@ -34,7 +34,7 @@ class StrictClient:
         self.numbers = numbers
         self.lost = 0
         """Messages that stood behind another one in one read."""
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
 
     def send(self, kind: str, **fields: Any) -> None:
         """One request in one ``send``, as the client writes it."""

@@ -86,7 +86,7 @@ class Counting(TestCase):
             theirs, _ = listener.accept()
         self.addCleanup(ours.close)
         self.addCleanup(theirs.close)
-        theirs.settimeout(10)
+        theirs.settimeout(100)
         return Plug(ours), theirs
 
     def go(self, flow: Flow, done: int) -> None:

@@ -114,7 +114,7 @@ class Hand:
     def deliver(self, number: int) -> None:
         """Wait for as many results and hand them over."""
         with self._grown:
-            self._grown.wait_for(lambda: len(self.calls) >= number, 30)
+            self._grown.wait_for(lambda: len(self.calls) >= number, 120)
             calls, self.calls = self.calls[:number], self.calls[number:]
         for function, args in calls:
             function(*args)
@@ -141,10 +141,10 @@ class QueueTests(TestCase):
 
         def work() -> bool:
             self.begun.set()
-            return self.go.wait(30)
+            return self.go.wait(120)
 
         held = self.passwords._submit(work)
-        self.assertTrue(self.begun.wait(30))
+        self.assertTrue(self.begun.wait(120))
         return held
 
     def test_over_the_bound_is_refused(self) -> None:

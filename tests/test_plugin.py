@@ -22,7 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests import mariadb
 
 TWISTD = Path(sys.executable).with_name("twistd")
-PATIENCE = 60.0
+PATIENCE = 120.0
 ANY_PORT = "--listen=tcp:0:interface=127.0.0.1"
 
 

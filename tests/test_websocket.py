@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import CertificateOptions
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -149,7 +150,15 @@ class TalkingTests(SocketCase, TestCase):
 
 
 class PingTests(SocketCase, TestCase):
-    bounds: Mapping[str, Any] = {"ping_seconds": 0.3}
+    async def setUp(self) -> None:  # type: ignore[override]
+        await super().setUp()
+        self.silence = Clock()
+        self.patch(self.server, "call_later", self.silence.callLater)
+        self.patch(self.server, "monotonic", lambda: reactor.seconds() + self.silence.seconds())
+
+    def be_silent(self) -> None:
+        """So much time passes without a word that the server asks."""
+        self.silence.advance(self.server.settings.ping_seconds)
 
     async def test_pong_has_what_the_ping_had(self) -> None:
         wire = await self.wire()
@@ -176,10 +185,15 @@ class PingTests(SocketCase, TestCase):
         wire = await self.wire()
         wire.write(text(login(user_id)))
         await self.heard(wire)
+        (session,) = self.server.sessions
         for _ in range(4):
+            self.be_silent()
             opcode, payload = await wire.frame()
             self.assertEqual(opcode, PING)
+            heard_at = session.liveness.heard_at
             wire.write(frame(PONG, payload))
+            while session.liveness.heard_at == heard_at:
+                await deferLater(reactor, 0.01)  # between two looks at the condition awaited
         await self.alive(wire)
 
     async def test_level_1_client_that_answers_no_ping_is_given_up(self) -> None:
@@ -187,6 +201,9 @@ class PingTests(SocketCase, TestCase):
         wire = await self.wire()
         wire.write(text(login(user_id)))
         await self.heard(wire)
+        self.be_silent()
+        self.assertEqual((await wire.frame())[0], PING)
+        self.be_silent()
         self.assertIsNone(await wire.closed_with())
         self.assertNotIn(user_id, self.server.delivery.online)
 
@@ -195,6 +212,7 @@ class PingTests(SocketCase, TestCase):
         wire = await self.wire()
         wire.write(text(login(user_id, 2)))
         await self.heard(wire)
+        self.be_silent()
         self.assertEqual(await self.heard(wire), {"msgid": 13})
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 PASSWORD = "correct horse"
 PAUSE = 0.1
 """Seconds from one message of a pair to the next: half of what a user may send."""

@@ -164,7 +164,7 @@ async def _missing(port: int, user_id: int, stored: list[str]) -> int:
     wanted = set(stored)
     while wanted:
         try:
-            message = await asyncio.wait_for(line.get(), 10)
+            message = await asyncio.wait_for(line.get(), PATIENCE)
         except TimeoutError:
             break
         if message["msgid"] == 5:

@@ -20,8 +20,6 @@ hundredth is the machine's.  The long form compares that one."""
 
 
 class AbuseTests(PluginTestCase):
-    timeout = 115
-
     def test_honest_people_do_not_notice(self) -> None:
         raise_files()
         fort = Fort(self.folder, self.environ())

@@ -31,7 +31,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 40.0
+PATIENCE = 120.0
 """Seconds that anything on a page, or the start of a server, may take before a test fails."""
 
 PASSWORD = "correct horse"

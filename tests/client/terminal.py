@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 
 from .live import ROOT
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds that the screen may take to show something."""
 GLANCE = 0.03
 """Seconds between two looks at the screen."""

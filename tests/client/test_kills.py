@@ -22,7 +22,7 @@ from tests.support import PASSWORD
 
 from .live import ROOT, ServerProcess
 
-PATIENCE = 100.0
+PATIENCE = 300.0
 """Seconds that anything may take before its test fails."""
 
 

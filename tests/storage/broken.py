@@ -55,7 +55,7 @@ class FaultCase(TestCase):
         gate = threading.Barrier(mysql.Mysql.threads)
         await DeferredList(
             [
-                self.store.database.read("warm", lambda _: gate.wait(10))
+                self.store.database.read("warm", lambda _: gate.wait(100))
                 for _ in range(mysql.Mysql.threads)
             ],
             fireOnOneErrback=True,

@@ -19,6 +19,7 @@ class RefusedTests(FaultCase):
 
     async def test_a_deadlock_is_survived(self) -> None:
         ids = [await self.store.users.register(name, name, "x") for name in ("bob", "eve")]
+        self.patch(sql, "PATIENCE", 60.0)
         meeting = threading.Barrier(2)
 
         def cross(one: int, other: int) -> Deferred[None]:
@@ -28,7 +29,7 @@ class RefusedTests(FaultCase):
                 attempts.append(None)
                 statements.lock("user", one)
                 if len(attempts) == 1:
-                    meeting.wait(10)
+                    meeting.wait(100)
                 statements.lock("user", other)
                 statements.change(
                     "UPDATE user SET password = CONCAT(password, ?) WHERE id = ?", ("y", one)

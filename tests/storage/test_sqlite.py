@@ -37,7 +37,7 @@ class SqliteTests(TestCase):
 
     def other(self) -> sqlite3.Connection:
         """Another process's connection."""
-        other = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+        other = sqlite3.connect(self.path, isolation_level=None, timeout=100)
         self.addCleanup(other.close)
         return other
 
@@ -83,10 +83,10 @@ class SqliteTests(TestCase):
         def work(statements: Statements) -> None:
             statements.rows("DELETE FROM offlinemessage")
             began.set()
-            done.wait(20)
+            done.wait(100)
 
         writing = self.store.database.write("slow", work)
-        await deferToThread(began.wait, 20)
+        await deferToThread(began.wait, 100)
         self.assertEqual(await self.everything(1), [row])
         done.set()
         await writing

@@ -20,7 +20,7 @@ from twisted.python.usage import UsageError
 from . import __version__, bus, storage
 from .config import Settings
 from .errors import BadStart
-from .logs import json_observer
+from .logs import json_line, observer, text_line
 from .options import SETTINGS, from_environment, manual, settings_from
 from .service import ChatService, make_service
 
@@ -119,9 +119,11 @@ def makeService(options: Options) -> IService:
         storage.check(settings.database)
         service = make_service(settings)
         service.privilegedStartService()
-        if settings.log_format == "json":
-            twistd = getattr(options, "parent", None) or {}
-            service.observer = json_observer(twistd, service.reactor.callFromThread)
+        twistd = getattr(options, "parent", None) or {}
+        as_json = settings.log_format == "json"
+        if as_json or not twistd.get("syslog"):
+            line = json_line if as_json else text_line
+            service.observer = observer(twistd, line, service.reactor)
     except BadStart as error:
         raise _ending(error) from error
     # twistd ends with status 0 whatever its service thinks of it.

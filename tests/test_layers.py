@@ -122,7 +122,7 @@ ROOMS = (
             "package",
         ),
     ),
-    Room("logs", ("logs",), ("msgspec", "twisted"), ()),
+    Room("logs", ("logs",), ("msgspec", "twisted", "zope.interface"), ()),
     Room(
         "service",
         ("service",),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
-from twisted.logger import LogLevel
+from twisted.logger import LogLevel, formatEventAsClassicLogText
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chat.logs import json_line
+from chat.logs import Lines, json_line, text_line
 from tests.support import login
 from tests.test_plugin import ANY_PORT, PATIENCE, PluginTestCase, eventually
 from tests.test_process import SECRET, Talker
@@ -48,6 +51,85 @@ class JsonLineTests(SynchronousTestCase):
         for strange in (b"\xff", "\ud800"):
             event = {"log_time": 0, "log_format": "{it}", "it": strange, "address": strange}
             self.assertIsInstance(json.loads(json_line(event))["text"], str)
+
+
+class TextLineTests(SynchronousTestCase):
+    def test_as_twistd_writes_it(self) -> None:
+        for more in (
+            {"log_format": "{address} user {user}: hi", "address": "127.0.0.1:5", "user": 7},
+            {"log_format": "called: {it()}", "it": lambda: "yes"},
+            {"log_format": "{a.real} and {b!r:>5}", "a": 3, "b": "x"},
+            {"log_format": "two\nlines"},
+            {"log_format": "{nothing}"},
+            {"log_format": "{broken", "broken": 1},
+            {"log_format": "{it}", "it": "h\u00e9"},
+            {"log_format": "of old", "log_system": "-"},
+            {"log_format": ""},
+            {"log_format": None},
+            {},
+        ):
+            for level in (LogLevel.info, LogLevel.error):
+                for when in (0.5, 1_700_000_000.999, 1_700_000_001.0):
+                    event = {"log_time": when, "log_level": level, "log_namespace": "chat", **more}
+                    expected = formatEventAsClassicLogText(event) or ""
+                    if "Unable to format" in expected:
+                        self.assertIn("Unable to format", text_line(event))
+                    else:
+                        self.assertEqual(text_line(event), expected, more)
+
+    def test_a_traceback_is_shown(self) -> None:
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            failure = Failure()
+        event = {"log_time": 0, "log_level": LogLevel.critical, "log_format": "failed"}
+        self.assertIn("ValueError: broken", text_line({**event, "log_failure": failure}))
+
+    def test_lone_surrogates_do_no_harm(self) -> None:
+        event = {"log_time": 0, "log_level": LogLevel.info, "log_format": "{it}", "it": "\ud800"}
+        self.assertIn("\\ud800", text_line(event))
+
+
+class Turns:
+    """A reactor that runs, and calls at the end of its turn."""
+
+    running = True
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], object]] = []
+
+    def callFromThread(self, call: Callable[[], object]) -> None:  # noqa: N802
+        self.calls.append(call)
+
+
+class LinesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = Turns()
+        self.out = io.StringIO()
+        self.lines = Lines(self.out, lambda event: event["text"], self.reactor)
+
+    def say(self, text: str, level: Any = LogLevel.info) -> None:
+        self.lines({"text": text, "log_level": level})
+
+    def test_together_at_the_end_of_a_turn(self) -> None:
+        for text in ("a", "b", ""):
+            self.say(text)
+        self.assertEqual((self.out.getvalue(), len(self.reactor.calls)), ("", 1))
+        self.reactor.calls.pop()()
+        self.assertEqual(self.out.getvalue(), "ab")
+        self.say("c")
+        self.assertEqual(len(self.reactor.calls), 1)
+
+    def test_a_warning_at_once_and_behind_what_was_before(self) -> None:
+        self.say("a")
+        self.say("b", LogLevel.warn)
+        self.assertEqual(self.out.getvalue(), "ab")
+
+    def test_at_once_when_nothing_turns(self) -> None:
+        self.say("a")
+        self.reactor.running = False
+        self.say("b")
+        self.assertEqual(self.out.getvalue(), "ab")
 
 
 class ServerLogTests(PluginTestCase):

@@ -8,15 +8,17 @@ thread at a time looks whether it is back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from twisted.enterprise.adbapi import ConnectionPool
+from twisted.python.failure import Failure
 
 from .dialects import Dialect, Raw, Statements, Trouble
 
 T = TypeVar("T")
 Work = Callable[[Statements], T]
+Outcome = Any | Failure
 
 
 class Stumble(Exception):
@@ -114,6 +116,20 @@ class Attempts:
             if trouble in (Trouble.AGAIN, Trouble.AWAY):
                 raise Stumble(_text(error), trouble, unknown=False) from None
             raise
+
+    def run_all(self, session: Session, works: Sequence[Work[Any]]) -> list[Outcome]:
+        """Do some that change nothing, one after the other: for each what it has come to, or why
+        it has not.  When the database cannot do one of them, those behind it are not tried."""
+        outcomes: list[Outcome] = []
+        for work in works:
+            try:
+                outcomes.append(self.run(session, work, writes=False))
+            except Stumble:
+                outcomes += [Failure()] * (len(works) - len(outcomes))
+                break
+            except BaseException:
+                outcomes.append(Failure())
+        return outcomes
 
     def _connection(self, session: Session) -> Raw:
         thread = threading.get_ident()

@@ -9,6 +9,7 @@ must not happen twice.
 from __future__ import annotations
 
 import random
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -22,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import StoreAway
-from .attempts import Attempts, Pool, Stumble, Work
+from .attempts import Attempts, Outcome, Pool, Stumble, Work
 from .dialects import Dialect, Trouble
 
 T = TypeVar("T")
@@ -33,6 +34,9 @@ PAUSES = (0.02, 0.1, 0.3, 0.6, 1.0)
 """Seconds before each further attempt, more or less."""
 CLOSING_WAIT = 3.0
 """Seconds for what is under way when the database is closed; a server that hangs may take more."""
+
+READ_TOGETHER = 16
+"""Interactions that are done in one go at most: the first one's answer waits for the last one."""
 
 _REPEATED = frozenset({Trouble.AGAIN, Trouble.LOST})
 
@@ -82,6 +86,10 @@ class Database:
         self._told = 0.0
         self._idle: Deferred[None] | None = None
         self._attempts = Attempts(dialect)
+        self._waiting: deque[tuple[Work[Any], Deferred[Any]]] = deque()
+        """What is to be read as soon as a thread is free."""
+        self._free = dialect.threads
+        """How many threads read nothing."""
 
     def _threads(self, name: str, count: int) -> ConnectionPool:
         return Pool(
@@ -131,10 +139,32 @@ class Database:
 
     def _attempt(self, call: _Call[T]) -> Deferred[T]:
         call.attempts += 1
-        attempt: Deferred[T] = call.pool.runWithConnection(
-            self._attempts.run, call.work, call.writes
-        )
+        attempt: Deferred[T]
+        if call.writes or call.steps:
+            attempt = call.pool.runWithConnection(self._attempts.run, call.work, call.writes)
+        else:
+            attempt = Deferred()
+            self._waiting.append((call.work, attempt))
+            if self._free:
+                self._read_some()
         return attempt.addErrback(self._stumbled, call)
+
+    def _read_some(self) -> None:
+        """Go to a thread, with all that waits: the way there costs more than what is done there."""
+        self._free -= 1
+        waiting = self._waiting
+        some = [waiting.popleft() for _ in range(min(READ_TOGETHER, len(waiting)))]
+        going = self._pool.runWithConnection(self._attempts.run_all, [work for work, _ in some])
+        going.addBoth(self._have_read, [attempt for _, attempt in some])
+
+    def _have_read(self, outcomes: list[Outcome] | Failure, attempts: list[Deferred[Any]]) -> None:
+        self._free += 1
+        if self._waiting:
+            self._read_some()
+        for place, attempt in enumerate(attempts):
+            outcome = outcomes if isinstance(outcomes, Failure) else outcomes[place]
+            # Either way: a Deferred's callback takes a Failure as an errback does.
+            attempt.callback(outcome)
 
     def _stumbled(self, failure: Failure, call: _Call[T]) -> Any:
         stumble = failure.check(Stumble) and failure.value

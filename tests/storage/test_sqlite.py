@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
@@ -15,7 +16,8 @@ from twisted.trial.unittest import TestCase
 from chat.errors import BadStart, StoreAway
 from chat.model import Keeping, Kept, Outcome
 from chat.storage import check, open_store, sql, sqlite
-from chat.storage.dialects import Statements
+from chat.storage.attempts import Work
+from chat.storage.dialects import Row, Statements
 from chat.storage.store import SqlStore
 
 from .support import kept
@@ -73,6 +75,67 @@ class SqliteTests(TestCase):
 
         for use in (self.store.database.read, self.store.database.write):
             self.assertEqual(await use("pragma", settings), ["wal", 2])
+
+    def goes(self) -> list[int]:
+        """How many were read together, each time a thread was gone to."""
+        goes: list[int] = []
+        going = self.store.database._attempts.run_all
+
+        def run_all(session: Any, works: list[Any]) -> Any:
+            goes.append(len(works))
+            return going(session, works)
+
+        self.patch(self.store.database._attempts, "run_all", run_all)
+        return goes
+
+    async def test_what_is_read_meanwhile_is_read_together(self) -> None:
+        goes = self.goes()
+        database = self.store.database
+
+        def number(it: int) -> Work[Row | None]:
+            return lambda statements: statements.row("SELECT ?", (it,))
+
+        asked = [database.read("number", number(it)) for it in range(40)]
+        self.assertEqual([await it for it in asked], [(it,) for it in range(40)])
+        self.assertEqual(goes, [1, sql.READ_TOGETHER, sql.READ_TOGETHER, 7])
+        self.assertEqual(database.figures["number"].count, 40)
+
+    async def test_one_that_fails_is_no_matter_to_the_others(self) -> None:
+        def bad(statements: Statements) -> None:
+            raise ValueError("bad")
+
+        read = self.store.database.read
+        asked = [read("number", lambda statements: statements.row("SELECT 7")) for _ in range(3)]
+        asked.insert(1, read("bad", bad))
+        with self.assertRaises(ValueError):
+            await asked.pop(1)
+        self.assertEqual([await it for it in asked], [(7,)] * 3)
+
+    async def test_when_the_database_is_lost_the_others_do_not_find_out_one_by_one(self) -> None:
+        goes = self.goes()
+        tried: list[int] = []
+
+        def lost(statements: Statements) -> int:
+            tried.append(0)
+            if tried.count(0) == 1:
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+                raise error
+            return 0
+
+        def fine(statements: Statements) -> int:
+            tried.append(1)
+            return 1
+
+        read = self.store.database.read
+        first = read("first", fine)
+        asked = [read("lost", lost), read("fine", fine), read("fine", fine)]
+        self.assertEqual(await first, 1)
+        self.assertEqual([await it for it in asked], [0, 1, 1])
+        # The three went together, and those behind the one that met it were not tried.
+        self.assertEqual((goes[:2], tried[:2]), ([1, 3], [1, 0]))
+        self.assertEqual(sorted(tried), [0, 0, 1, 1, 1])
+        self.assertEqual(self.store.database.figures["fine"].failures, 0)
 
     async def test_a_page_does_not_wait_for_a_commit(self) -> None:
         """While rows are being written the others are read."""

@@ -76,10 +76,10 @@ def busy(bursts: Mapping[str, list[Burst]]) -> str:
 
 
 @contextmanager
-def chat(database: Database, *options: str) -> Iterator[Server]:
+def chat(database: Database, *options: str, reactor: str = "") -> Iterator[Server]:
     """Our server for as long as it is needed; see :func:`benchmarks.talk.start_chat`."""
     with folder() as place:
-        server = start_chat(place, database.url, *options)
+        server = start_chat(place, database.url, *options, reactor=reactor)
         try:
             yield server
         finally:

@@ -28,15 +28,18 @@ def as_line(fields: dict[str, Any]) -> bytes:
 PING = as_line({"msgid": 13})
 
 
-def start_chat(folder: Path, database: str, *options: str) -> Server:
+def start_chat(folder: Path, database: str, *options: str, reactor: str = "") -> Server:
     """``twistd chat`` as anybody would start it, but for the limits on strangers and the history.
 
     :param folder: an existing folder for its log.
     :param options: further options; a later one of a name counts.
+    :param reactor: another one than Twisted takes by itself.
     """
     port = free_port()
     command = [
-        str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "chat",
+        str(Path(sys.executable).with_name("twistd")),
+        *([f"--reactor={reactor}"] if reactor else []),
+        "-n", "--pidfile=", "chat",
         "--listen", f"tcp:{port}:interface=127.0.0.1",
         "--database", database,
         "--no-limits",

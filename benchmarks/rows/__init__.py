@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..run import Run
-from . import acknowledged, ceiling, drain, groups, history, idle, offline, relay, storm, websocket
+from . import (
+    acknowledged,
+    ceiling,
+    drain,
+    groups,
+    history,
+    idle,
+    nodes,
+    offline,
+    relay,
+    storm,
+    websocket,
+)
 
 FAMILIES: dict[str, Callable[[Run], None]] = {
     "ceiling": ceiling.measure,
@@ -18,5 +30,6 @@ FAMILIES: dict[str, Callable[[Run], None]] = {
     "storm": storm.measure,
     "groups": groups.measure,
     "history": history.measure,
+    "nodes": nodes.measure,
 }
 """In the order in which they run; each reports its figures to the run it is given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from itertools import count
@@ -43,24 +43,36 @@ def cid_lines(sender: int, recipient: int, number: int, most: int) -> Lines:
 @contextmanager
 def acknowledging_pairs(server: Server, pairs: Sequence[tuple[int, int]]) -> Iterator[Traffic]:
     """Senders and recipients at level 2; a recipient may stand in several pairs."""
+    where = {user: server for pair in pairs for user in pair}
+    with acknowledging(where, pairs) as traffic:
+        yield traffic
+
+
+MakeLines = Callable[[int, int, int, int], Lines]
+"""Makes lines as :func:`cid_lines` does."""
+
+
+@contextmanager
+def acknowledging(
+    where: Mapping[int, Server], pairs: Sequence[tuple[int, int]], make: MakeLines = cid_lines
+) -> Iterator[Traffic]:
+    """The same, each user at a server of several that are one; their processor time is added."""
+    servers = {server.pid: server for server in where.values()}
     with ExitStack() as stack, closing(Loop()) as loop:
-        senders = [one for one, _ in pairs]
-        recipients = sorted({other for _, other in pairs})
-        plugs = {
-            user: Plug(stack.enter_context(sock))
+        plugs: dict[int, Plug] = {}
+        for pid, server in servers.items():
+            users = [user for user, there in where.items() if there.pid == pid]
             for user, sock in zip(
-                senders + recipients,
-                login_all(server.port, senders + recipients, PASSWORD, proto=2),
-                strict=True,
-            )
-        }
+                users, login_all(server.port, users, PASSWORD, proto=2), strict=True
+            ):
+                plugs[user] = Plug(stack.enter_context(sock))
         flows = [
-            Answered(loop, plugs[one], cid_lines(one, other, CIDS, max(WINDOWS)))
+            Answered(loop, plugs[one], make(one, other, CIDS, max(WINDOWS)))
             for one, other in pairs
         ]
-        for user in recipients:
+        for user in sorted({other for _, other in pairs}):
             Recipient(loop, plugs[user])
-        yield lambda window, seconds: burst(loop, flows, window, seconds, [server.pid])
+        yield lambda window, seconds: burst(loop, flows, window, seconds, servers)
 
 
 def measure(run: Run) -> None:

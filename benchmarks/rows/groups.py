@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
@@ -12,7 +12,6 @@ from ..beside import beside
 from ..databases import sqlite
 from ..flows import Answered, FanOut, Recipient, burst
 from ..load import Lines, Loop, Plug
-from ..processes import Server
 from ..report import Figure, brief
 from ..run import Run, busy, chat, ngircd
 from ..tables import PASSWORD, seed_group, seed_users
@@ -48,10 +47,11 @@ def _beside_channel(run: Run) -> None:
         nicks = [Plug(sock) for sock in crowd]
         for speakers, window, least in TALKS:
             lines = [group_line(user, group, TEXT) for user in users[:speakers]]
+            irc_line = irc.message("#bench", TEXT)
             what = f"group of {members}, {speakers} x {window} in flight, level 1"
             with (
-                _talk(server, plugs, lines, window) as ours,
-                _talk(other, nicks, [irc.message("#bench", TEXT)] * speakers, window) as beside_it,
+                talk([server.pid], plugs, lines, window) as ours,
+                talk([other.pid], nicks, [irc_line] * speakers, window) as beside_it,
             ):
                 done = run.alternate(
                     what,
@@ -68,10 +68,13 @@ def _beside_channel(run: Run) -> None:
 
 
 @contextmanager
-def _talk(
-    server: Server, members: list[Plug], lines: list[bytes], window: int
+def talk(
+    pids: Sequence[int], members: list[Plug], lines: list[bytes], window: int
 ) -> Iterator[Traffic]:
-    """The first members speak a line each."""
+    """The first members speak a line each.
+
+    :param pids: of the servers that all of them are at.
+    """
     with closing(Loop()) as loop:
         # All that is done at once may be credited to one speaker.
         most = window * len(lines)
@@ -79,7 +82,7 @@ def _talk(
             (plug, Lines([line], most)) for plug, line in zip(members, lines, strict=False)
         ]  # fmt: skip
         flow = FanOut(loop, members, speakers)
-        yield lambda window, seconds: burst(loop, [flow], window, seconds, [server.pid])
+        yield lambda window, seconds: burst(loop, [flow], window, seconds, pids)
 
 
 def _crowd(run: Run) -> None:

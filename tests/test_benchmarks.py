@@ -18,6 +18,7 @@ from benchmarks.processes import LOCALHOST, free_port
 from benchmarks.report import Figure, table
 from benchmarks.rows.acknowledged import acknowledging_pairs
 from benchmarks.rows.relay import chat_pairs
+from benchmarks.rows.tokens import Returning, seed_tokens
 from benchmarks.rows.websocket import web_pairs
 from benchmarks.run import chat
 from benchmarks.tables import seed_users
@@ -50,6 +51,15 @@ class SmallTraffic(TestCase):
         ):
             result = traffic(4, 0.05)
             self.assertGreaterEqual(result.all_done, result.done)
+            self.assertGreater(result.done, 0)
+
+    def test_returning(self) -> None:
+        """Logins by token are counted, and nobody is kept out."""
+        with sqlite() as database, chat(database) as server:
+            first = seed_users(database, 20)
+            users = range(first, first + 20)
+            seed_tokens(database, users)
+            result = Returning(server, users).come(0.2, 3)
             self.assertGreater(result.done, 0)
 
     def test_command_line(self) -> None:

@@ -16,6 +16,7 @@ from . import (
     offline,
     relay,
     storm,
+    tokens,
     websocket,
 )
 
@@ -28,6 +29,7 @@ FAMILIES: dict[str, Callable[[Run], None]] = {
     "drain": drain.measure,
     "idle": idle.measure,
     "storm": storm.measure,
+    "tokens": tokens.measure,
     "groups": groups.measure,
     "history": history.measure,
     "nodes": nodes.measure,

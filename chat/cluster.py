@@ -53,6 +53,10 @@ class Bus(Protocol):
     """Called with :attr:`up` when that changes."""
     most: int
     """Bytes that one message may have."""
+    dropped: int
+    """Messages that were not taken, as too much waited to be written."""
+    ignored: int
+    """Messages that came after newer ones of their sender, or were no node's."""
 
     def open(self) -> Awaitable[None]:
         """Connect.

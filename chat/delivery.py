@@ -49,6 +49,9 @@ class Peer(Receiver, Answers, Protocol):
     def replaced(self) -> None:
         """Another login takes over: tell the client, log it out and close."""
 
+    def dismissed(self, why: str) -> None:
+        """Tell the client that it may not go on (errno 103), log it out and close."""
+
 
 class Elsewhere(Carrier, Protocol):
     """The other nodes, as seen from here."""

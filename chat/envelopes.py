@@ -182,7 +182,7 @@ class Obeyed(Envelope, gc=False, kw_only=True):
     """Of the decree, for who has made it."""
     name: str
     """Of the node."""
-    count: int
+    met: int
     """Connections that it met there."""
 
 

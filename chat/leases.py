@@ -43,7 +43,9 @@ class Lease:
         self.epochs: dict[int, int] = {}
         """Of the users who are here."""
         self.others: list[str] = []
-        """The names of the other nodes."""
+        """The names of the other nodes, as of the last renewal."""
+        self.lost = 0
+        """How often the lease was."""
         self.over: list[Callable[[], None]] = []
         """Called when the lease is lost: nobody is here any more."""
         self.joined: list[Callable[[], None]] = []
@@ -65,9 +67,14 @@ class Lease:
         :raises StoreAway: not now.
         """
         begun = self._clock.monotonic()
-        self.number = await self._members.join(self.name, LEASE_SECONDS)
+        number = await self._members.join(self.name, LEASE_SECONDS)
+        if self._leaving:
+            await self._members.leave(number)
+            return
+        self.number = number
         self.end = begun + LEASE_SECONDS
-        self._next = begun + RENEW_SECONDS
+        # At once, as it tells of the others.
+        self._next = begun
         for listener in self.joined:
             listener()
 
@@ -79,6 +86,7 @@ class Lease:
     def _lose(self) -> None:
         self.end = inf
         self.number = 0
+        self.lost += 1
         self.epochs.clear()
         self._next = self._clock.monotonic()
         for listener in self.over:
@@ -95,9 +103,10 @@ class Lease:
         try:
             if self.number:
                 await self._renew()
+                if self.number:
+                    self._next = self._clock.monotonic() + RENEW_SECONDS
             else:
                 await self.join()
-            self._next = self._clock.monotonic() + RENEW_SECONDS
         except StoreAway:
             self._next = self._clock.monotonic() + RETRY_SECONDS
         finally:

@@ -24,9 +24,11 @@ from .errors import Code
 from .interfaces import Store
 from .limits import Limits
 from .link import Link
+from .nodes import Node
 from .original import OriginalProtocol
 from .passwords import Passwords
 from .recorder import Recorder
+from .routes import Way
 from .session import Session
 from .shelf import StoreShelf
 from .storage.store import SqlStore
@@ -55,6 +57,10 @@ class Observed(Protocol):
     limits: Limits
     counts: Counts
     store: Store
+    node: Node | None
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
 
 
 class Lag:
@@ -95,6 +101,8 @@ class Metrics(Collector):
         yield from self._connections()
         yield from self._messages()
         yield from self._store()
+        if self._server.node is not None:
+            yield from self._nodes(self._server.node)
 
     def _process(self) -> Iterator[Metric]:
         version = GaugeMetricFamily("chat_info", "What runs; always 1.", None, ["version"])
@@ -207,6 +215,46 @@ class Metrics(Collector):
             repeats.add_metric([name], one.repeats)
             failures.add_metric([name], one.failures)
         yield from (count, seconds, repeats, failures)
+
+    def _nodes(self, node: Node) -> Iterator[Metric]:
+        bus, lease = node.bus, node.lease
+        boxes = self._server.delivery.mailboxes.values()
+        routes = [box.route for box in boxes if box.route is not None]
+        remaining = max(0.0, lease.end - self._server.monotonic()) if lease.number else 0.0
+        for name, text, value in (
+            ("chat_bus_up", "1: the bus to the other nodes can be used.", float(bus.up)),
+            ("chat_lease_remaining_seconds", "0: the node has none, nobody logs in.", remaining),
+            ("chat_nodes_known", "Other nodes, as of the last renewal.", len(lease.others)),
+            ("chat_claims", "Users who are on this node by a claim.", len(lease.epochs)),
+            ("chat_node_unanswered_entries", "Sent to other nodes, and not answered yet.",
+             sum(route.unanswered for route in routes)),
+        ):  # fmt: skip
+            yield GaugeMetricFamily(name, text, value)
+        ways = Counter(route.way for route in routes)
+        shown = GaugeMetricFamily(
+            "chat_routes", "Users with a mailbox here, by what is known of where they are.", None,
+            ["way"],
+        )  # fmt: skip
+        for way in Way:
+            shown.add_metric([way.value], ways[way])
+        yield shown
+        messages = CounterMetricFamily(
+            "chat_node_messages", "Messages to one recipient each, from node to node.", None,
+            ["direction"],
+        )  # fmt: skip
+        messages.add_metric(["sent"], node.posted)
+        messages.add_metric(["received"], node.received)
+        yield messages
+        for name, text, value in (
+            ("chat_node_lookups", "Questions where a user is.", node.looks),
+            ("chat_node_returned_entries", "Came back: the user was not there.", node.gone),
+            ("chat_node_given_up_messages",
+             "Went into the store, as nothing was known of them in time.", node.given_up),
+            ("chat_bus_dropped_messages", "Not sent: too much waited.", bus.dropped),
+            ("chat_bus_ignored_messages", "Came after newer ones of the same node.", bus.ignored),
+            ("chat_leases_lost", "Every client of the node was put out then.", lease.lost),
+        ):  # fmt: skip
+            yield CounterMetricFamily(name, text, value)
 
 
 def _kind(session: Session) -> tuple[str, str]:

@@ -111,8 +111,12 @@ class Node:
         self.arrivals = Arrivals(delivery, self.lease.epochs, settings, self, clock.monotonic)
         self.posted = 0
         """Messages that went to other nodes."""
-        self.returned = 0
-        """Answers that went to them."""
+        self.received = 0
+        """Messages that came from them."""
+        self.looks = 0
+        """How often it was asked where a user is."""
+        self.gone = 0
+        self.given_up = 0
         self._settings = settings
         self._members = store.members
         self._offline = store.offline
@@ -148,13 +152,17 @@ class Node:
         await self.lease.join()
         self._check_at = self.now() + CHECK_SECONDS
 
-    async def close(self) -> None:
-        """Nobody is here any more, and others are told."""
+    async def leave(self) -> None:
+        """Nobody is here any more; what comes from now on is told that nobody listens."""
+        self._flush()
+        for subscription in [*self._mine, *self._users.values()]:
+            subscription.close()
         await self._release(True)
         with suppress(StoreAway):
             await self.lease.leave()
-        for subscription in [*self._mine, *self._users.values()]:
-            subscription.close()
+
+    async def close(self) -> None:
+        """Say the last, and hear no more."""
         await self.bus.close()
 
     # The membership
@@ -380,6 +388,7 @@ class Node:
             self._look(user_id, stored)
 
     def _look(self, user_id: int, stored: bool) -> None:
+        self.looks += 1
         number = self.lease.number
         reply = node_subject(number, f"who.{user_id}")
         look = pack(Look(node=number, user=user_id, stored=stored))
@@ -423,7 +432,6 @@ class Node:
         number = self.lease.number
         facts, self._facts = self._facts, {}
         for node, some in facts.items():
-            self.returned += 1
             subject = node_subject(node, f"out.{number}")
             self.bus.publish(subject, pack(Facts(node=number, facts=some)))
         outgoing, self._outgoing = self._outgoing, {}
@@ -471,6 +479,7 @@ class Node:
         batch = unpack(message.data)
         if isinstance(batch, Batch) and self.lease.number:
             for entry in batch.entries:
+                self.received += len(entry.lines) * len(entry.to)
                 self.arrivals.take(batch.node, entry)
 
     def _on_facts(self, message: Message) -> None:

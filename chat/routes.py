@@ -71,6 +71,10 @@ class Carrier(Protocol):
 
     patience: float
     """Seconds after which a fact is not waited for any more."""
+    gone: int
+    """Entries that came back, as their user was not there any more."""
+    given_up: int
+    """Messages that went into the store, as nothing was known of them in time."""
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -292,6 +296,7 @@ class Route:
         if code == BROKEN:
             self.give_up()
         elif code == GONE:
+            self._carrier.gone += 1
             del self._out[number]
             self._size -= size
             self._returned[number] = item
@@ -367,7 +372,9 @@ class Route:
         for copy in copies:
             if copy.sender in self._refused:
                 copy.refuse(busy())
-        self.box.keep_all([copy for copy in copies if copy.receipt is not None])
+        copies = [copy for copy in copies if copy.receipt is not None]
+        self._carrier.given_up += len(copies)
+        self.box.keep_all(copies)
 
     def refuse(self, senders: Iterable[int]) -> None:
         """The store is away: what waits of these senders has to come again."""

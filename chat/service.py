@@ -1,12 +1,13 @@
 """The composition root: the one module that knows every concrete class.
 
-:class:`ChatService` starts in order (store, rules, listeners) and stops in the opposite one: no new
-connections, answers under way, what is in memory into the store, clients, the pool.
+:class:`ChatService` starts in order (store, bus, listeners) and stops in the opposite one: no new
+connections, answers under way, what is in memory into the store, clients, the membership, the pool.
 """
 
 from __future__ import annotations
 
 import gc
+import random
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -27,6 +28,7 @@ from .config import Settings
 from .contacts import Contacts
 from .counts import Counts
 from .credentials import Credentials
+from .decrees import Decrees
 from .delivery import Delivery
 from .errors import BadStart
 from .groups import Groups
@@ -39,6 +41,7 @@ from .listeners import Listeners
 from .memberships import Memberships
 from .nodes import Node
 from .outbox import Turn
+from .oversight import Oversight, notice_line
 from .owners import Owners
 from .passwords import Passwords
 from .presence import Presence
@@ -57,6 +60,17 @@ from .tokens import TokenLogins
 
 TICK_SECONDS = 0.25
 SWEEP_SECONDS = 1.0
+
+CLOSING_SECONDS = 3.0
+"""Of the time for stopping: the store's own end, and that of the bus."""
+
+LEAVING_SECONDS = 1.0
+"""Of the time for stopping, with other nodes: the end of the membership."""
+
+COME_AGAIN_ELSEWHERE = (0.1, 2.0)
+COME_AGAIN_HERE = (2.0, 4.0)
+"""Seconds, from and to: when clients come again who are told that the server stops.  Other nodes
+get them one after the other; the same one, started again, is back in a second or two."""
 
 GARBAGE = (20_000, 10, 10)
 """After how many objects the garbage collector looks, as :func:`gc.set_threshold` takes them.
@@ -121,6 +135,9 @@ class Server:
         tokens = TokenLogins(store.tokens, clock, self.spawn)
         credentials = Credentials(store.users, self.passwords, tokens, self.limits, clock)
         owners = Owners(store, credentials, tokens, self.delivery, self.presence, self.memberships)
+        self.oversight = Oversight(
+            self.delivery, self.presence, self.rooms, self.memberships, clock
+        )
         self.commands = table(
             Accounts(
                 store, credentials, tokens, self.delivery, logins, self.limits,
@@ -147,6 +164,9 @@ class Server:
             self.lease = self.node.lease
             self.lease.over.insert(0, self._end_all)
             self.shelf.check = self._check
+            self.oversight.elsewhere = Decrees(
+                bus, self.lease, self.oversight, clock.monotonic, self._pause
+            )
         self._clocks = [LoopingCall(self._tick), LoopingCall(self._sweep)]
         for loop in self._clocks:
             loop.clock = reactor
@@ -202,13 +222,16 @@ class Server:
             session.tick(now)
 
     async def stop(self) -> None:
-        """Store what is in memory, close the clients; within the settings' ``shutdown_seconds``."""
-        deadline = self.monotonic() + self.settings.shutdown_seconds - 3
+        """Store what is in memory, or have it at its recipients' nodes; tell the clients when to
+        come again, and close them; leave the other nodes.  Within the settings'
+        ``shutdown_seconds``, whatever does not answer."""
+        end = self.monotonic() + self.settings.shutdown_seconds
+        left = end - CLOSING_SECONDS
+        deadline = left if self.node is None else left - LEAVING_SECONDS
         for session in list(self.sessions):
             session.retire()
         await self._until(self._all_answered, deadline)
-        for session in list(self.sessions):
-            session.end()
+        self._say_goodbye()
         await self._until(self._all_gone, deadline)
         for loop in self._clocks:
             if loop.running:
@@ -216,9 +239,25 @@ class Server:
         for session in list(self.sessions):
             session.transport.abort()
         await self.passwords.stop()
-        if self.node is not None:
-            await self.node.close()
+        if self.node is None:
+            await self.store.close()
+            return
+        # Nothing is cancelled: what a thread does with the database cannot be.
+        leaving = self.spawn(self.node.leave())
+        await self._until(lambda: leaving.called, left)
+        closing = self.spawn(self.node.close())
         await self.store.close()
+        await self._until(lambda: closing.called, end)
+
+    def _say_goodbye(self) -> None:
+        """Close the clients; those who are told when to come again do not come all at once."""
+        first, last = COME_AGAIN_HERE if self.node is None else COME_AGAIN_ELSEWHERE
+        now = ReactorClock(self.reactor).time()
+        for session in list(self.sessions):
+            if session.sender is not None:
+                seconds = round(random.uniform(first, last), 2)
+                session.hint(notice_line("the server stops", now, seconds))
+            session.end()
 
     async def _until(self, condition: Callable[[], bool], deadline: float) -> None:
         while not condition():

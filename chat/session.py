@@ -506,8 +506,11 @@ class Session:
 
     def replaced(self) -> None:
         """See :meth:`chat.delivery.Peer.replaced`."""
-        taken_over = ChatError(Code.FORBIDDEN, "taken over by another login", fatal=True)
-        self._refuse(taken_over, 0, None)
+        self.dismissed("taken over by another login")
+
+    def dismissed(self, why: str) -> None:
+        """See :meth:`chat.delivery.Peer.dismissed`."""
+        self._refuse(ChatError(Code.FORBIDDEN, why, fatal=True), 0, None)
 
     # The end
 

@@ -8,11 +8,10 @@ this machine, and the secret from a file that its owner alone can read.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from http import HTTPStatus
 from ipaddress import ip_address
-from time import time
 from typing import Any, Protocol
 
 from msgspec import DecodeError, json
@@ -26,17 +25,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from .config import Settings
-from .delivery import written
-from .errors import BadStart, ChatError, Code, StoreAway
-from .memberships import Memberships
-from .messages import MsgId
+from .errors import BadStart, StoreAway
 from .metrics import Lag, Metrics, Observed
 from .model import Left, User
+from .oversight import Outcome, Oversight
 from .page import PageRequest
 from .ports import Ports
-from .presence import Presence
 from .secret import read_secret, secret_file
-from .wire import encode, refusal
+from .wire import encode
 
 LAG_SECONDS = 0.5
 """How often the loop's lag is looked at."""
@@ -49,12 +45,14 @@ REQUEST_SECONDS = 30.0
 
 DEFAULT_STATUS = Settings().status
 
+Act = Callable[[Request], Awaitable[object]]
+"""What is done for an operator; what is answered, as JSON.  May raise :class:`Refused`."""
+
 
 class Watched(Observed, Protocol):
     """A server, as far as an operator meddles with it."""
 
-    presence: Presence
-    memberships: Memberships
+    oversight: Oversight
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
         """Run a coroutine; what it raises is logged."""
@@ -106,15 +104,15 @@ class Root(Resource):
         text: bytes = encoder(self._status.registry)
         return text
 
-    def _admin(self, request: Request, what: str) -> bytes:
+    def _admin(self, request: Request, what: str) -> int:
         _authorize(request, self._status.secret)
         method, act = self._status.acts.get(what, (b"", None))
         if act is None:
             raise Refused(404, "there is no such thing to ask")
         if request.method != method:
             raise Refused(405, f"it is asked with {method.decode()}")
-        request.setHeader(b"content-type", b"application/json")
-        return encode(act(request)) + b"\n"
+        self._status.act(act, request)
+        return NOT_DONE_YET
 
 
 def _authorize(request: Request, secret: str) -> None:
@@ -149,8 +147,12 @@ def _say(request: Request, status: int, text: str) -> bytes:
 
 
 def _tell_ready(reason: str, request: Request) -> None:
+    _finish(request, _say(request, 503 if reason else 200, reason or "ready"))
+
+
+def _finish(request: Request, body: bytes) -> None:
     if not getattr(request, "_disconnected", False):
-        request.write(_say(request, 503 if reason else 200, reason or "ready"))
+        request.write(body)
         request.finish()
 
 
@@ -176,6 +178,11 @@ def _left(request: Request) -> list[Left]:
         raise Refused(400, "left is a list of groups") from None
 
 
+def _told(name: str, outcome: Outcome) -> object:
+    silent = {"silent": outcome.silent} if outcome.silent else {}
+    return {name: outcome.met, **silent}
+
+
 class Status:
     """The listener and what stands behind it."""
 
@@ -187,7 +194,7 @@ class Status:
         self.stopping = False
         """Whether clients should go elsewhere."""
         self.registry = CollectorRegistry(auto_describe=False)
-        self.acts: dict[str, tuple[bytes, Callable[[Request], object]]] = {
+        self.acts: dict[str, tuple[bytes, Act]] = {
             "online": (b"GET", self._online),
             "disconnect": (b"POST", self._disconnect),
             "notice": (b"POST", self._notice),
@@ -244,8 +251,8 @@ class Status:
     def ready(self) -> Deferred[str]:
         """Why no client should be sent here; empty: there is no reason."""
         answer: Deferred[str] = Deferred()
-        if self.stopping or not self._open:
-            answer.callback("stopping" if self.stopping else "starting")
+        if reason := self._not_ready():
+            answer.callback(reason)
             return answer
 
         def tell(text: str) -> None:
@@ -270,6 +277,18 @@ class Status:
         self._server.spawn(ask())
         return answer
 
+    def _not_ready(self) -> str:
+        node = self._server.node
+        if self.stopping:
+            return "stopping"
+        if not self._open:
+            return "starting"
+        if node is not None and not node.bus.up:
+            return "the bus is down"
+        if node is not None and not node.lease.number:
+            return "this node has no lease"
+        return ""
+
     def _read_secret(self) -> str:
         path = secret_file(self._settings.status_secret, self._settings.database)
         if path is None:
@@ -285,7 +304,22 @@ class Status:
 
     # What an operator asks
 
-    def _online(self, request: Request) -> object:
+    def act(self, act: Act, request: Request) -> None:
+        """Do it, and answer."""
+        self._server.spawn(self._act(act, request))
+
+    async def _act(self, act: Act, request: Request) -> None:
+        body = b""
+        try:
+            answer = encode(await act(request)) + b"\n"
+            request.setHeader(b"content-type", b"application/json")
+            body = answer
+        except Refused as refused:
+            body = _say(request, refused.status, str(refused))
+        finally:
+            _finish(request, body or _say(request, 500, "it failed: the log has the reason"))
+
+    async def _online(self, request: Request) -> object:
         found = []
         for user_id, peer in sorted(self._server.delivery.online.items()):
             sender = peer.sender
@@ -296,42 +330,15 @@ class Status:
                 )
         return {"online": found}
 
-    def _disconnect(self, request: Request) -> object:
-        user_id = _user(request)
-        sessions = [
-            session
-            for session in self._server.sessions
-            if session.sender is not None and session.sender.id == user_id
-        ]
-        error = ChatError(Code.FORBIDDEN, "disconnected by the operator", fatal=True)
-        for session in sessions:
-            session.answer(refusal(MsgId.ACK, error, ack=0))
-            session.end()
-            self.log.info("{address} user {user}: disconnected by the operator",
-                          address=session.address, user=user_id)  # fmt: skip
-        return {"disconnected": len(sessions)}
+    async def _disconnect(self, request: Request) -> object:
+        return _told("disconnected", await self._server.oversight.disconnect(_user(request)))
 
-    def _notice(self, request: Request) -> object:
+    async def _notice(self, request: Request) -> object:
         text = _argument(request, b"msg")
         if not text.strip():
             raise Refused(400, "msg is empty")
-        line = encode({
-            "msgid": MsgId.NOTICE, "msg": text, "time": written(time()),
-        })  # fmt: skip
-        told = 0
-        for session in list(self._server.sessions):
-            if session.sender is not None and session.level == 2:
-                session.hint(line)
-                told += 1
-        return {"told": told}
+        return _told("told", await self._server.oversight.notice(text))
 
-    def _gone(self, request: Request) -> object:
-        """The user was deleted from the store: nothing here may go on as if it were there."""
-        user_id = _user(request)
-        result = self._disconnect(request)
-        user = User(user_id, _argument(request, b"name"))
-        left = _left(request)
-        self._server.delivery.forget(user_id)
-        self._server.presence.gone(user_id, user.name, [])
-        self._server.spawn(self._server.memberships.ended(user, left))
-        return result
+    async def _gone(self, request: Request) -> object:
+        user = User(_user(request), _argument(request, b"name"))
+        return _told("disconnected", await self._server.oversight.gone(user, _left(request)))

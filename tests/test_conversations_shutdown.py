@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 
+from chat.service import COME_AGAIN_HERE
 from tests.cables import Client
-from tests.support import InMemory, login, received, say, told
+from tests.support import TIME, InMemory, login, received, say, told
 
 
 class ShutdownTests(InMemory):
@@ -20,15 +23,24 @@ class ShutdownTests(InMemory):
         self.start()
         return await self.login(user_id, 2)
 
+    async def last_words(self, client: Client) -> list[dict[str, Any]]:
+        """What a level 2 client hears before the notice that the server stops, its last line."""
+        *before, notice = await client.end()
+        first, last = COME_AGAIN_HERE
+        self.assertEqual((notice["msgid"], notice["msg"]), (38, "the server stops"))
+        self.assertTrue(first <= notice["reconnect"] <= last, notice)
+        self.assertRegex(notice["time"], TIME)
+        return before
+
     async def test_messages_in_flight_are_stored_and_answered(self) -> None:
         ann, bob = await self.enter("ann", 2), await self.enter("bob", 2)
         away = await self.register("carl")
         cids = [f"c{number}" for number in range(20)]
         ann.send(*(say(bob.id, "hi", cid=cid) for cid in cids), say(away, "hi", cid="x"))
         self.stop()
-        answers = {it["cid"]: it["state"] for it in await ann.end()}
+        answers = {it["cid"]: it["state"] for it in await self.last_words(ann)}
         self.assertEqual(answers, dict.fromkeys([*cids, "x"], "stored"))
-        self.assertEqual([it["cid"] for it in await bob.end()], cids)
+        self.assertEqual([it["cid"] for it in await self.last_words(bob)], cids)
         bob = await self.restarted(bob.id)
         self.assertEqual(bob.ack["backlog"], 20)
         self.assertEqual([it["cid"] for it in await bob.get_all(20)], cids)
@@ -40,7 +52,7 @@ class ShutdownTests(InMemory):
         ann.send(*(say(bob.id, "hi", cid=cid) for cid in cids))
         await bob.get_all(256)
         self.stop()
-        answers = await ann.end()
+        answers = await self.last_words(ann)
         self.assertEqual(sorted(it["cid"] for it in answers), sorted(cids))
         bob = await self.restarted(bob.id)
         for number, cid in enumerate(cids, 1):
@@ -53,7 +65,7 @@ class ShutdownTests(InMemory):
         cids = [f"c{number}" for number in range(10)]
         ann.send(*(say(bob.id, "x" * 30_000, cid=cid) for cid in cids))
         self.stop()
-        answers = {it["cid"]: it["state"] for it in await ann.end()}
+        answers = {it["cid"]: it["state"] for it in await self.last_words(ann)}
         self.assertEqual(set(answers), set(cids))
         stored = [cid for cid in cids if answers[cid] == "stored"]
         self.assertTrue(stored)
@@ -79,7 +91,7 @@ class ShutdownTests(InMemory):
         self.faults.recover()
         self.go(4)
         self.successResultOf(stopped)
-        said = await client.end()
+        said = await self.last_words(client)
         self.assertEqual([(it["msgid"], it["errno"]) for it in said], [(2, 0)])
         self.start()
 
@@ -94,8 +106,8 @@ class ShutdownTests(InMemory):
         self.faults.recover()
         self.go(4)
         self.successResultOf(stopped)
-        self.assertEqual(await ann.end(), [told("a", "stored")])
-        self.assertEqual(await bob.end(), [])
+        self.assertEqual(await self.last_words(ann), [told("a", "stored")])
+        self.assertEqual(await self.last_words(bob), [])
         self.start()
 
     async def test_store_that_is_away(self) -> None:
@@ -104,7 +116,7 @@ class ShutdownTests(InMemory):
         ann.send(say(bob.id, "hi", cid="a"))
         self.faults.away("offline")
         self.stop()
-        answers = await ann.end()
+        answers = await self.last_words(ann)
         self.assertEqual([it["errno"] for it in answers], [108])
         self.faults.recover()
         self.start()
@@ -129,4 +141,11 @@ class ShutdownTests(InMemory):
         self.successResultOf(stopped)
         self.assertEqual(await ann.end(), [])
         self.assertEqual(await client.end(), [])
+        self.start()
+
+    async def test_they_are_not_told_to_come_all_at_once(self) -> None:
+        people = [await self.enter(f"user {number}", 2) for number in range(20)]
+        self.stop()
+        seconds = {(await person.end())[-1]["reconnect"] for person in people}
+        self.assertGreater(len(seconds), 1)
         self.start()

@@ -199,6 +199,9 @@ class Line:
     def replaced(self) -> None:
         self.closed = True
 
+    def dismissed(self, why: str) -> None:
+        raise AssertionError("no operator is here")
+
 
 class Author:
     """A sender's client."""

@@ -24,6 +24,8 @@ class BaseBus:
         self.up = False
         self.changed: list[Callable[[bool], None]] = []
         self.most = most
+        self.dropped = 0
+        self.ignored = 0
         self.asking = Asking(self.publish, call_later)
 
     def publish(self, subject: str, data: bytes, reply: str = "") -> bool:

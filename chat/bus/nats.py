@@ -34,10 +34,6 @@ class NatsBus(BaseBus):
 
     def __init__(self, place: NatsPlace, name: str, reactor: Any) -> None:
         super().__init__(reactor.callLater, _MOST - SIZE)
-        self.dropped = 0
-        """Messages that were not taken, as too much waited to be written."""
-        self.ignored = 0
-        """Messages that came after newer ones of their sender, or were no node's."""
         self._place = place
         self._name = name
         self._reactor = reactor

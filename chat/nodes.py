@@ -7,7 +7,7 @@ something in the store was lost.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence, Set
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence, Set
 from contextlib import suppress
 from typing import Any
 
@@ -62,6 +62,10 @@ RELEASE_SECONDS = 0.1
 
 OVERHEAD = 200
 """Bytes of an entry beside its lines, about."""
+
+USERS = 20_000
+FACTS = 5000
+"""What one message names at most."""
 
 _SETTLING = 0.02
 
@@ -245,7 +249,8 @@ class Node:
                         await self._members.release(claim.node, {user_id: claim.epoch})
                 raise ChatError(Code.IN_USE)
             if here:
-                lease.epochs[user_id] = claim.epoch
+                # Of two who log in here at the same time the one that was later in the store.
+                lease.epochs[user_id] = max(claim.epoch, lease.epochs.get(user_id, 0))
                 return
             if await self._in_use(claim, user_id, takeover):
                 raise ChatError(Code.IN_USE)
@@ -280,9 +285,8 @@ class Node:
     async def _answers(self, probe: Probe) -> bool:
         user_id = probe.user
         peer = self._delivery.online.get(user_id)
-        if peer is not None and self.lease.epochs.get(user_id, 0) > probe.epoch:
-            return True
-        if peer is not None:
+        # Of another login than the one in question nothing is said: who asks will learn of it.
+        if peer is not None and self.lease.epochs.get(user_id) == probe.epoch:
             if not probe.takeover and await peer.still_there():
                 return True
             if self._delivery.online.get(user_id) is peer:
@@ -351,11 +355,18 @@ class Node:
 
     def deleted(self, user_id: int, name: str, watchers: Sequence[int]) -> None:
         """There is no such user any more."""
-        self._tell_all(
-            Deleted(node=self.lease.number, user=user_id, name=name, watchers=list(watchers))
-        )
+        for start in range(0, len(watchers) or 1, USERS):
+            some = list(watchers[start : start + USERS])
+            self._tell_all(
+                Deleted(node=self.lease.number, user=user_id, name=name, watchers=some)
+            )
 
     # To other nodes: implements chat.routes.Carrier
+
+    @property
+    def most(self) -> int:
+        """See :class:`chat.routes.Carrier`."""
+        return self.bus.most // 4
 
     def next_route(self) -> int:
         """See :class:`chat.routes.Carrier`."""
@@ -431,7 +442,7 @@ class Node:
         self._flushing = False
         number = self.lease.number
         facts, self._facts = self._facts, {}
-        for node, some in facts.items():
+        for node, some in _portions(facts):
             subject = node_subject(node, f"out.{number}")
             self.bus.publish(subject, pack(Facts(node=number, facts=some)))
         outgoing, self._outgoing = self._outgoing, {}
@@ -462,8 +473,10 @@ class Node:
 
     def hint(self, users: Sequence[int], line: bytes, sender: int = 0) -> None:
         """A line without custody for the level 2 clients of users who are not here."""
-        hint = pack(Hint(node=self.lease.number, line=line, users=list(users), sender=sender))
-        self.bus.publish(user_subject(users[0]) if len(users) == 1 else ALL_NODES, hint)
+        for start in range(0, len(users), USERS):
+            some = list(users[start : start + USERS])
+            hint = pack(Hint(node=self.lease.number, line=line, users=some, sender=sender))
+            self.bus.publish(user_subject(some[0]) if len(users) == 1 else ALL_NODES, hint)
 
     async def online(self, users: Sequence[int], viewer: int) -> Set[int]:
         """See :class:`chat.delivery.Elsewhere`."""
@@ -582,3 +595,16 @@ class Node:
             if mailbox is not None and mailbox.settled and census.waiting > mailbox.stored:
                 mailbox.appeared()
 
+
+def _portions(facts: dict[int, list[Fact]]) -> Iterator[tuple[int, list[Fact]]]:
+    """By node, as many as one message takes."""
+    for node, all_of_them in facts.items():
+        some: list[Fact] = []
+        names = 0
+        for fact in all_of_them:
+            if some and names + len(fact.users) > FACTS:
+                yield node, some
+                some, names = [], 0
+            some.append(fact)
+            names += len(fact.users)
+        yield node, some

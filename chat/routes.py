@@ -44,8 +44,8 @@ POKE_SECONDS = 0.2
 """How often at most the user's node, if there is one, is told that something was stored."""
 
 IDLE_SECONDS = 30.0
-"""What is known of a user who is not here is forgotten so long after it was last needed: when even a
-word that was lost has been made up for, at the user's node."""
+"""What is known of a user who is not here is forgotten so long after it was last needed: when even
+a word that was lost has been made up for, at the user's node."""
 
 ROUTE_BYTES = 4 << 20
 WAITING_BYTES = 1 << 20
@@ -71,6 +71,10 @@ class Carrier(Protocol):
 
     patience: float
     """Seconds after which a fact is not waited for any more."""
+
+    @property
+    def most(self) -> int:
+        """Bytes that one item may have."""
     gone: int
     """Entries that came back, as their user was not there any more."""
     given_up: int
@@ -181,6 +185,11 @@ class Route:
 
     def _post(self, item: Item, source: object) -> None:
         carrier = self._carrier
+        if _size(item) > carrier.most:
+            # It cannot travel.
+            self._returned[carrier.next_route()] = item
+            self.give_up()
+            return
         sender = item.sender if isinstance(item, Run) else item[0].sender
         look = self._first and self._dirty
         if self._first:

@@ -176,6 +176,18 @@ class RoutesTests(NodesCase):
         history = await bob.ask({"msgid": 31, "toid": ann.id})
         self.assertEqual(history["messages"], [])
 
+    async def test_what_is_too_long_for_the_bus(self) -> None:
+        """It goes through the store."""
+        self.bounds = {"max_line": 1 << 19}
+        self.begin()
+        ann, bob = await self.people()
+        await self.assert_chatting(ann, bob)
+        ann.send(say(bob.id, "1" * 300_000, cid="a"), say(bob.id, "2", cid="b"))
+        await self.assert_stored(ann, "a")
+        self.assertEqual(len((await bob.get())["msg"]), 300_000)
+        bob.send(received(2))
+        self.assertEqual((await bob.get())["msg"], "2")
+
     async def test_a_full_mailbox_is_counted_anew(self) -> None:
         """It was emptied on another node."""
         self.bounds = {"mailbox_messages": 3}

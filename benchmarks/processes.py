@@ -100,6 +100,11 @@ class Server:
         with open(f"/proc/{self.pid}/statm") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def kill(self) -> None:
+        """SIGKILL: it has no last word."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         """End it: SIGTERM, and SIGKILL if that is not enough."""
         if self._process.poll() is None:

@@ -14,6 +14,7 @@ from . import (
     idle,
     nodes,
     offline,
+    reconnect,
     relay,
     storm,
     tokens,
@@ -33,5 +34,6 @@ FAMILIES: dict[str, Callable[[Run], None]] = {
     "groups": groups.measure,
     "history": history.measure,
     "nodes": nodes.measure,
+    "reconnect": reconnect.measure,
 }
 """In the order in which they run; each reports its figures to the run it is given."""

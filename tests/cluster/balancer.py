@@ -47,9 +47,10 @@ class Balancer:
     """One process.
 
     :param behind: up to :data:`NODES` nodes.
+    :param most: connections at the same time.
     """
 
-    def __init__(self, behind: Sequence[Behind]) -> None:
+    def __init__(self, behind: Sequence[Behind], most: int = 1000) -> None:
         # A short path: HAProxy takes 97 bytes for its socket.
         self.folder = Path(tempfile.mkdtemp(prefix="chat-haproxy-", dir="/tmp"))
         self.port = free_port()
@@ -59,13 +60,14 @@ class Balancer:
         """The page over TLS."""
         self.configuration = self.folder / "haproxy.cfg"
         self.socket = self.folder / "socket"
+        self._most = most
         self._process: subprocess.Popen[bytes] | None = None
         self.configuration.write_text(self._configured(behind))
 
     def _configured(self, behind: Sequence[Behind]) -> str:
         changes = {
             "    user haproxy\n    group haproxy\n": "",  # it is whoever runs the test
-            "maxconn 100000": "maxconn 1000",
+            "maxconn 100000": f"maxconn {self._most}",
             "/run/haproxy/admin.sock": str(self.socket),
             "/dev/log local0": "stdout format raw local0",
             "bind :6697 ": f"bind {LOCALHOST}:{self.tls} ",

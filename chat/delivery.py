@@ -53,8 +53,12 @@ class Peer(Receiver, Answers, Protocol):
         """Tell the client that it may not go on (errno 103), log it out and close."""
 
 
-class Elsewhere(Carrier, Protocol):
+class Elsewhere(Protocol):
     """The other nodes, as seen from here."""
+
+    @property
+    def carrier(self) -> Carrier:
+        """What takes messages there."""
 
     async def claim(self, user_id: int, takeover: bool) -> None:
         """The user is on this node from now on.
@@ -214,7 +218,7 @@ class Delivery:
         if mailbox is None:
             mailbox = self.mailboxes[user_id] = Mailbox(user_id, self._settings, self._shelf)
             if self.elsewhere is not None:
-                mailbox.route = Route(mailbox, self.elsewhere)
+                mailbox.route = Route(mailbox, self.elsewhere.carrier)
         if not mailbox.known and mailbox.route is None:
             mailbox.open()
         return mailbox

@@ -242,14 +242,14 @@ class Metrics(Collector):
             "chat_node_messages", "Messages to one recipient each, from node to node.", None,
             ["direction"],
         )  # fmt: skip
-        messages.add_metric(["sent"], node.posted)
-        messages.add_metric(["received"], node.received)
+        messages.add_metric(["sent"], node.carrier.posted)
+        messages.add_metric(["received"], node.carrier.received)
         yield messages
         for name, text, value in (
-            ("chat_node_lookups", "Questions where a user is.", node.looks),
-            ("chat_node_returned_entries", "Came back: the user was not there.", node.gone),
+            ("chat_node_lookups", "Questions where a user is.", node.carrier.looks),
+            ("chat_node_returned_entries", "Came back: the user was not there.", node.carrier.gone),
             ("chat_node_given_up_messages",
-             "Went into the store, as nothing was known of them in time.", node.given_up),
+             "Went into the store, as nothing was known of them in time.", node.carrier.given_up),
             ("chat_bus_dropped_messages", "Not sent: too much waited.", bus.dropped),
             ("chat_bus_ignored_messages", "Came after newer ones of the same node.", bus.ignored),
             ("chat_leases_lost", "Every client of the node was put out then.", lease.lost),

@@ -52,6 +52,8 @@ ROOMS = (
         (
             "accounts",
             "arrivals",
+            "carriage",
+            "claims",
             "circulars",
             "contacts",
             "copies",

@@ -129,6 +129,7 @@ class OriginalProtocol(ChatProtocol):
     """One unmodified client."""
 
     factory: OriginalFactory
+    together = False  # each has to be translated
 
     def __init__(self, factory: OriginalFactory) -> None:
         super().__init__(factory)
@@ -142,10 +143,6 @@ class OriginalProtocol(ChatProtocol):
         )
         self.session = Session(self.server, self, self.outbox, self._login_ack)
         self.session.open()
-
-    def receive_all(self, lines: list[bytes]) -> int:
-        """None: each has to be translated."""
-        return 0
 
     def lineReceived(self, line: bytes) -> None:
         """One request, in its client's numbering."""

@@ -124,9 +124,6 @@ class Sent(msgspec.Struct, gc=False, eq=False):
 
     # As one of what a sender remembers
 
-    def __len__(self) -> int:
-        return 1
-
     def fresh(self, since: float) -> bool:
         """Whether it is under way, or was answered since then and not refused."""
         known = self.sender.sent.get(self.cid) is self
@@ -189,9 +186,6 @@ class SentTogether(msgspec.Struct, gc=False, eq=False):
         )  # fmt: skip
 
     # As one of what a sender remembers
-
-    def __len__(self) -> int:
-        return len(self.cids)
 
     def fresh(self, since: float) -> bool:
         """Whether one of them is."""

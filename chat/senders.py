@@ -73,15 +73,15 @@ class Sender:
     def remember_all(self, sent: Sent | SentTogether) -> None:
         """The same for messages that are in :attr:`sent` already."""
         self.order.append(sent)
-        self._ordered += len(sent)
+        self._ordered += _count(sent)
         # Within the bound, but for what was sent together with the last one inside it.
-        bound = self._remembered + self.unanswered
-        if self._ordered <= bound:
+        over = self._ordered - self._remembered - self.unanswered
+        if over <= 0:
             return
         for _ in range(len(self.order)):
-            if self._ordered - len(self.order[0]) < bound:
+            if over < _count(self.order[0]):
                 break
-            self.forget_oldest()
+            over -= self.forget_oldest()
 
     @property
     def remembered(self) -> int:
@@ -124,8 +124,9 @@ class Sender:
             sent = order.popleft()
             if not sent.fresh(inf):
                 sent.forget(self.sent)
-                self._ordered -= len(sent)
-                return len(sent)
+                count = _count(sent)
+                self._ordered -= count
+                return count
             order.append(sent)
         return 0
 
@@ -136,4 +137,8 @@ class Sender:
         while order and not order[0].fresh(before):
             sent = order.popleft()
             sent.forget(self.sent)
-            self._ordered -= len(sent)
+            self._ordered -= _count(sent)
+
+
+def _count(sent: Sent | SentTogether) -> int:
+    return len(sent.cids) if type(sent) is SentTogether else 1

@@ -27,6 +27,8 @@ class ChatProtocol(Link, LineReceiver):
     """
 
     delimiter = b"\n"
+    together = True
+    """Whether the lines of a read may be taken together: they are as they came."""
     factory: ChatFactory
     transport: Any
     session: Session
@@ -100,7 +102,7 @@ class ChatProtocol(Link, LineReceiver):
     def _work_off(self, lines: list[bytes], sound: bool) -> None:
         self._lines = []
         if sound:
-            done = self.receive_all(lines)
+            done = self.session.receive_all(lines) if self.together else 0
             if done == len(lines):
                 return
             lines = lines[done:]
@@ -125,10 +127,6 @@ class ChatProtocol(Link, LineReceiver):
         # A \r may still turn out to belong to the line's end.
         if self._length > self.MAX_LENGTH + 1 and not self._lines:
             self.lineLengthExceeded(b"")
-
-    def receive_all(self, lines: list[bytes]) -> int:
-        """The lines of one read, all of them sound; how many were taken together."""
-        return self.session.receive_all(lines)
 
     def lineReceived(self, line: bytes) -> None:
         """One request."""

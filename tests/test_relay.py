@@ -195,6 +195,16 @@ class RelayTests(InMemory):
 
         self._both(reads, levels, [1])
 
+    def test_line_of_the_same_length_that_is_no_message(self) -> None:
+        def reads(ann: int, bob: int, eve: int) -> list[list[bytes]]:
+            plain = chat_line("named", 0, ann, bob, eve)
+            nothing = plain.replace(b'"msgid":5', b'"other":5')
+            others = plain.replace(b'"msgid":5', b'"msgid":6')
+            return [[nothing, plain, nothing, others], [others, plain]]
+
+        for levels in ((1, 1), (2, 2)):
+            self._both(reads, levels, [1, 1])
+
     def test_lane_is_taken(self) -> None:
         """Otherwise the tests above would compare the ordinary way with itself."""
         taken = []

@@ -69,9 +69,14 @@ class Past:
 
     async def conversations(self, me: Peer, ask: ListConversations) -> Fields:
         """The newest line of each conversation, the newest conversation first."""
-        found = await self._history.conversations(sender_of(me).id, ask.limit)
-        fit, _ = fitting(map(_conversation, found), self._size)
-        return {"conversations": fit}
+        found, more = await self._history.conversations(sender_of(me).id, ask.before, ask.limit)
+        fit, cut = fitting(map(_conversation, found), self._size)
+        if cut:
+            # The next page begins below this one's last stamp.
+            stamp = found[len(fit)].last.stamp
+            while len(fit) > 1 and found[len(fit) - 1].last.stamp == stamp:
+                fit.pop()
+        return {"conversations": fit, "more": more or cut}
 
 
 def _entry(line: Said) -> dict[str, Any]:

@@ -237,8 +237,12 @@ class History(Protocol):
         """What was said in a group since ``user_id`` joined (again), as :meth:`between`; nothing
         for who is not in it."""
 
-    def conversations(self, user_id: int, limit: int) -> Awaitable[list[Conversation]]:
-        """The user's conversations, the one with the newest line first."""
+    def conversations(
+        self, user_id: int, before: int, limit: int
+    ) -> Awaitable[tuple[list[Conversation], bool]]:
+        """The user's conversations whose newest lines have stamps below ``before`` (0: all), the
+        one with the newest first; and whether there are more.  Those that share a page's last stamp
+        are all in it, beyond ``limit`` if need be."""
 
     def expire(self, before: int, limit: int) -> Awaitable[int]:
         """Delete at most ``limit`` lines with stamps below ``before``; how many there were."""

@@ -285,8 +285,10 @@ class AskHistory(Request, tag=31):
 
 
 class ListConversations(Request, tag=32):
-    """``{"msgid":32}``: ``conversations`` with the newest line of each, the newest first."""
+    """``{"msgid":32,"before":0}``: ``conversations`` with the newest line of each, newest first; 0:
+    from the newest."""
 
+    before: After = 0
     limit: Limit = 100
 
 

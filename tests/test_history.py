@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from chat.model import Said
 from chat.recorder import DAY, EXPIRE_LINES
 from tests.cables import Client
 from tests.support import InMemory, OverTcp, received, say, told
@@ -143,7 +145,7 @@ class InGroups(Remembering):
 
     async def test_conversations(self) -> None:
         ann, bob, eve = [await self.enter(name, 2) for name in ("ann", "bob", "eve")]
-        self.assertEqual(await ann.ask({"msgid": 32}), done(32, conversations=[]))
+        self.assertEqual(await ann.ask({"msgid": 32}), done(32, conversations=[], more=False))
         tea = await self.create(ann)
         await self.join(tea, bob, ann)
         await self.tell(eve, ann, "hi", "h")
@@ -154,7 +156,7 @@ class InGroups(Remembering):
         await self.recorded()
         answer = await ann.ask({"msgid": 32, "cid": "x"})
         found = answer["conversations"]
-        self.assertEqual(answer, done(32, cid="x", conversations=found))
+        self.assertEqual(answer, done(32, cid="x", conversations=found, more=False))
         self.assertEqual(
             [(it.get("toid"), it.get("groupid"), it["name"], it["last"]["msg"]) for it in found],
             [(bob.id, None, "bob", "or coffee?"), (None, tea, "tea", "tea?"),
@@ -163,7 +165,10 @@ class InGroups(Remembering):
         self.assertEqual(found[0]["last"]["cid"], "c")
         self.assertGreater(found[0]["last"]["stamp"], found[1]["last"]["stamp"])
         answer = await ann.ask({"msgid": 32, "limit": 1})
-        self.assertEqual(answer["conversations"], found[:1])
+        self.assertEqual(answer, done(32, conversations=found[:1], more=True))
+        before = found[0]["last"]["stamp"]
+        answer = await ann.ask({"msgid": 32, "limit": 2, "before": before})
+        self.assertEqual(answer, done(32, conversations=found[1:], more=False))
 
 
 class MemoryOneToOneTests(InMemory, OneToOne, TestCase):
@@ -219,8 +224,43 @@ class LongLinesTests(InMemory, Remembering, TestCase):
             pages += 1
         self.assertEqual(seen, list(reversed(range(60))))
         self.assertLess(pages, 8)
-        found = (await ann.ask({"msgid": 32}))["conversations"]
-        self.assertEqual(len(found), 1)
+        answer = await ann.ask({"msgid": 32})
+        self.assertEqual((len(answer["conversations"]), answer["more"]), (1, False))
+
+    async def test_conversations_that_do_not_fit_into_a_line_come_by_page(self) -> None:
+        ann = await self.enter("ann", 2)
+        others = [await self.enter(f"other {number}", 2) for number in range(6)]
+        for number, other in enumerate(others):
+            await self.tell(other, ann, "x" * 20_000, f"c{number}")
+        await self.recorded()
+        seen: list[str] = []
+        before, pages, more = 0, 0, True
+        while more:
+            answer = await ann.ask({"msgid": 32, "before": before})
+            self.assertLess(len(answer["conversations"]), 4)
+            seen += [it["name"] for it in answer["conversations"]]
+            before = answer["conversations"][-1]["last"]["stamp"]
+            more = answer["more"]
+            pages += 1
+        self.assertEqual(seen, [f"other {number}" for number in range(5, -1, -1)])
+        self.assertEqual(pages, 2)
+
+    async def test_those_of_one_stamp_are_not_cut_apart(self) -> None:
+        ann = await self.enter("ann", 2)
+        stamps = (4, 3, 3, 2, 2)
+        for number, stamp in enumerate(stamps):
+            other = await self.register(f"other {number}")
+            body = json.dumps({"msgid": 5, "toid": ann.id, "msg": "x" * 20_000}).encode()
+            said = Said(stamp, other, ann.id, 0, f"c{number}", body)
+            await self.store.history.record([said], [])
+        seen: list[int] = []
+        before, more = 0, True
+        while more:
+            answer = await ann.ask({"msgid": 32, "before": before})
+            found = [it["last"]["stamp"] for it in answer["conversations"]]
+            seen += found
+            before, more = found[-1], answer["more"]
+        self.assertEqual(seen, list(stamps))
 
     async def test_a_line_longer_than_that_is_shown_alone(self) -> None:
         ann, bob = await self.enter("ann", 2), await self.enter("bob", 2)

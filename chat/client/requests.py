@@ -67,6 +67,7 @@ class _Blocked(Record, frozen=True):
 
 class _Conversations(Record, frozen=True):
     conversations: list[Conversation]
+    more: bool = False
 
 
 class _NewToken(Record, frozen=True):
@@ -204,9 +205,20 @@ class Requests:
 
     def conversations(self, limit: int = 100) -> Deferred[list[Conversation]]:
         """With whom one talked last, the newest first."""
-        return self.ask(messages.ListConversations(limit=limit), _Conversations).addCallback(
-            lambda answer: answer.conversations
-        )
+
+        async def pages() -> list[Conversation]:
+            found: list[Conversation] = []
+            while len(found) < limit:
+                before = found[-1].last.stamp if found else 0
+                left = min(limit - len(found), PAGE)
+                ask = messages.ListConversations(before=before, limit=left)
+                page = await self.ask(ask, _Conversations)
+                found += page.conversations
+                if not page.more or not page.conversations:
+                    break
+            return found
+
+        return Deferred.fromCoroutine(pages())
 
     def typing(
         self, toid: int | None = None, *, groupid: int | None = None, typing: bool = True

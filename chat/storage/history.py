@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from ..messages import MAX_ID
 from ..model import Conversation, Page, Said
 from .dialects import Row, Statements, portions
-from .rows import Gap, Pair, fits, holes_of, pair_between, pair_of
+from .rows import Gap, Pair, fits, holes_of, newest_first, pair_between, pair_of
 from .sql import Database
 
 _KEY = "low, high, stamp, sender"
@@ -61,17 +61,20 @@ class SqlHistory:
 
         return self._database.read("history", work)
 
-    def conversations(self, user_id: int, limit: int) -> Deferred[list[Conversation]]:
-        def work(statements: Statements) -> list[Conversation]:
+    def conversations(
+        self, user_id: int, before: int, limit: int
+    ) -> Deferred[tuple[list[Conversation], bool]]:
+        def work(statements: Statements) -> tuple[list[Conversation], bool]:
             newest = statements.rows(statements.dialect.newest_lines, (user_id, user_id))
             newest += statements.rows(
                 "SELECT 0, groupid, (SELECT MAX(stamp) FROM message WHERE low = 0"
                 " AND high = groupid AND stamp >= joined) FROM groupuser WHERE userid = ?",
                 (user_id,),
             )
-            keys = [row for row in newest if row[2] is not None]
-            keys.sort(key=lambda row: (row[2], row[0], row[1]), reverse=True)
-            return _conversations(statements, user_id, keys[:limit])
+            keys = [(stamp, low, high) for low, high, stamp in newest if stamp is not None]
+            keys, more = newest_first(keys, before, limit)
+            page = [(low, high, stamp) for stamp, low, high in keys]
+            return _conversations(statements, user_id, page), more
 
         return self._database.read("conversations", work)
 

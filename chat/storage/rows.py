@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..messages import MAX_ID
 from ..model import Keeping, Kept, Outcome, Said
 
@@ -51,6 +53,19 @@ def pair_between(one: int, other: int) -> Pair:
 def pair_of(line: Said) -> Pair:
     """The conversation that a line belongs to."""
     return (0, line.group) if line.group else pair_between(line.sender, line.recipient)
+
+
+def newest_first(
+    newest: Iterable[tuple[int, int, int]], before: int, limit: int
+) -> tuple[list[tuple[int, int, int]], bool]:
+    """A page of conversations, each the stamp of its newest line and its :data:`Pair`; and whether
+    there are more.  Those that share the last one's stamp are in it, as the next page begins below.
+    """
+    found = sorted((one for one in newest if not before or one[0] < before), reverse=True)
+    end = limit
+    while end < len(found) and found[end][0] == found[end - 1][0]:
+        end += 1
+    return found[:end], end < len(found)
 
 
 def fits(line: Said) -> bool:

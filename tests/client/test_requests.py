@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from chat.client import Client, LoginRefused, Refused, Stopped
+from chat.client import Client, LoginRefused, Refused, Stopped, requests
 from chat.client.results import (
     AnyHint,
     AnyMessage,
@@ -154,6 +154,17 @@ class RequestTests(LiveCase, TestCase):
         (talk,) = self.result(self.bob.conversations())
         self.assertEqual((talk.toid, talk.groupid, talk.name), (self.ann_id, 0, "ann"))
         self.assertEqual(talk.last.msg, "29")
+
+    def test_conversations_come_in_as_many_answers_as_it_takes(self) -> None:
+        self.patch(requests, "PAGE", 1)
+        self.result(self.bob.send(self.bob_id, "to myself"))
+        self.go(1)
+        sent = self.bob.send(self.ann_id, "to ann")
+        self.go(2)
+        self.result(sent)
+        talks = self.result(self.bob.conversations())
+        self.assertEqual([it.last.msg for it in talks], ["to ann", "to myself"])
+        self.assertEqual(self.result(self.bob.conversations(1)), talks[:1])
 
     def test_typing_and_reading(self) -> None:
         self.ann.typing(self.bob_id)

@@ -165,17 +165,33 @@ class HistoryContract(OverAStore):
             Conversation(0, tea, "tea", newest["tea"]),
             Conversation(eve, 0, "eve", newest["eve"]),
         ]
-        self.assertEqual(await self.store.history.conversations(bob, 10), conversations)
-        self.assertEqual(await self.store.history.conversations(bob, 2), conversations[:2])
+        read = self.store.history.conversations
+        self.assertEqual(await read(bob, 0, 10), (conversations, False))
+        self.assertEqual(await read(bob, 0, 4), (conversations, False))
+        self.assertEqual(await read(bob, 0, 2), (conversations[:2], True))
+        self.assertEqual(await read(bob, self.at(3), 2), (conversations[2:], False))
+        self.assertEqual(await read(bob, self.at(2.5), 1), (conversations[2:3], True))
+        self.assertEqual(await read(bob, self.at(1), 10), ([], False))
         await self.store.groups.leave(tea, bob)
         self.assertEqual(
-            await self.store.history.conversations(bob, 10),
-            [one for one in conversations if not one.group],
+            await read(bob, 0, 10),
+            ([one for one in conversations if not one.group], False),
         )
         self.now += 5
         await self.store.groups.join(tea, bob, 10)
-        self.assertEqual(len(await self.store.history.conversations(bob, 10)), 3)
+        self.assertEqual(len((await read(bob, 0, 10))[0]), 3)
         self.assertTrue(silent)
+
+    async def test_conversations_of_one_stamp_are_on_one_page(self) -> None:
+        bob, *others = await self.people("bob", "eve", "ann", "joe", "kim")
+        stamps = (self.at(2), self.at(1), self.at(1), self.at(0))
+        lines = [said(at, one, bob) for at, one in zip(stamps, others, strict=True)]
+        await self.store.history.record(lines, [])
+        page, more = await self.store.history.conversations(bob, 0, 2)
+        self.assertEqual([one.last.stamp for one in page], list(stamps[:3]))
+        self.assertTrue(more)
+        page, more = await self.store.history.conversations(bob, page[-1].last.stamp, 2)
+        self.assertEqual(([one.last.stamp for one in page], more), ([self.at(0)], False))
 
     async def test_conversations_with_many_people(self) -> None:
         ids = await self.people(*(f"user {number}" for number in range(40)))
@@ -186,7 +202,7 @@ class HistoryContract(OverAStore):
             for number, one in enumerate(ids, 1)
         ]
         await self.store.history.record(lines, [])
-        found = await self.store.history.conversations(me, 100)
+        found, _ = await self.store.history.conversations(me, 0, 100)
         self.assertEqual([one.peer for one in found], ids[::-1])
         self.assertEqual([one.last for one in found], lines[:79:-1])
 
@@ -196,7 +212,8 @@ class HistoryContract(OverAStore):
         await self.store.history.record([line], [])
         await self.store.users.delete(eve)
         self.assertEqual(
-            await self.store.history.conversations(bob, 10), [Conversation(eve, 0, "", line)]
+            await self.store.history.conversations(bob, 0, 10),
+            ([Conversation(eve, 0, "", line)], False),
         )
         self.assertEqual(
             await self.store.history.between(bob, eve, 0, 10), Page([line], False, False)
@@ -216,7 +233,7 @@ class HistoryContract(OverAStore):
         self.assertFalse((await self.store.history.between(5, bob, 18, 100)).gap)
         self.assertTrue((await self.store.history.between(5, bob, 19, 100)).gap)
         self.assertEqual(await self.store.history.expire(1000, 100), 10)
-        self.assertEqual(await self.store.history.conversations(bob, 10), [])
+        self.assertEqual(await self.store.history.conversations(bob, 0, 10), ([], False))
 
 
 class HistoryInMemoryTests(InMemory, HistoryContract, TestCase):

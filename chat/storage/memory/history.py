@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ...messages import MAX_ID
 from ...model import Conversation, Page, Said
-from ..rows import Gap, Pair, fits, holes_of, pair_between, pair_of
+from ..rows import Gap, Pair, fits, holes_of, newest_first, pair_between, pair_of
 from .tables import Tables, answered
 
 Place = tuple[int, int]
@@ -54,16 +54,18 @@ class MemoryHistory:
         return self._page((0, group_id), ((0, group_id),), since, before, limit)
 
     @answered
-    def conversations(self, user_id: int, limit: int) -> list[Conversation]:
-        newest: list[tuple[int, Pair]] = []
+    def conversations(
+        self, user_id: int, before: int, limit: int
+    ) -> tuple[list[Conversation], bool]:
+        newest: list[tuple[int, int, int]] = []
         groups: list[Pair] = [(0, one) for one in self._tables.memberships.of(user_id)]
         for pair in [*self._pairs.get(user_id, ()), *groups]:
             order = self._order.get(pair)
             since = 0 if pair[0] else self._joined(pair[1], user_id)
             if order and since is not None and order[-1][0] >= since:
-                newest.append((order[-1][0], pair))
-        newest.sort(reverse=True)
-        return [self._conversation(pair, user_id) for _, pair in newest[:limit]]
+                newest.append((order[-1][0], *pair))
+        page, more = newest_first(newest, before, limit)
+        return [self._conversation((low, high), user_id) for _, low, high in page], more
 
     @answered
     def expire(self, before: int, limit: int) -> int:

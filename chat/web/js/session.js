@@ -7,7 +7,7 @@ import { Shelf, who } from "./storage.js";
 import { messageOf } from "./messages.js";
 import { Pushes } from "./pushes.js";
 
-const PAGE = 50, LIST_PAGE = 500;
+const PAGE = 50, LIST_PAGE = 500, CONVERSATIONS = 100;
 
 const pause = (seconds) => new Promise((done) => { setTimeout(done, seconds * 1000); });
 
@@ -292,18 +292,30 @@ export class Session extends Emitter {
 
   /** What the login's answer does not hold. */
   async #sync(ack) {
-    const [, , requests, conversations] = await Promise.all([
+    const [, , requests] = await Promise.all([
       this.hint(P.PRESENCE, { watch: true }),
       this.reloadFriends(),
       this.hint(P.REQUESTS, { limit: LIST_PAGE }),
-      this.hint(P.CONVERSATIONS, { limit: 100 }),
+      this.#conversations(),
       ack.more_groups
         && this.#pages(P.GROUPS, "groups", (page, first) => this.store.setGroups(page, first)),
     ]);
     if (requests) this.store.setRequests(requests.requests, true);
-    for (const one of conversations?.conversations ?? []) {
-      const key = one.groupid === undefined ? `u${idOf(one.toid)}` : `g${idOf(one.groupid)}`;
-      this.store.summarise(this.store.conversation(key, one.name), messageOf(one.last, this.me, 0));
+  }
+
+  /** The newest conversations, in as many answers as that takes. */
+  async #conversations() {
+    let before = "0", left = CONVERSATIONS;
+    while (left > 0) {
+      const ack = await this.hint(P.CONVERSATIONS, { before, limit: left });
+      const page = ack?.conversations ?? [];
+      for (const one of page) {
+        const key = one.groupid === undefined ? `u${idOf(one.toid)}` : `g${idOf(one.groupid)}`;
+        this.store.summarise(this.store.conversation(key, one.name), messageOf(one.last, this.me, 0));
+      }
+      if (!ack?.more || !page.length) return;
+      left -= page.length;
+      before = idOf(page.at(-1).last.stamp);
     }
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -35,11 +36,15 @@ class Cluster:
         return processor_seconds(self.bus_pid)
 
     @contextmanager
-    def node(self, name: str, *options: str) -> Iterator[Server]:
-        """One more node for as long as it is needed."""
+    def node(
+        self, name: str, *options: str, listening: socket.socket | None = None
+    ) -> Iterator[Server]:
+        """One more node for as long as it is needed; see :func:`benchmarks.talk.start_chat`."""
         joined = ("--bus", self.bus, "--node", name, *options)
         with folder() as place:
-            server = start_chat(place, self.database.url, *joined, reactor=REACTOR)
+            server = start_chat(
+                place, self.database.url, *joined, reactor=REACTOR, listening=listening
+            )
             try:
                 yield server
             finally:

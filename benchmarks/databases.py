@@ -64,6 +64,11 @@ class Database:
             taken.append(time.perf_counter() - started)
         return taken
 
+    @property
+    def pid(self) -> int:
+        """Of the database's server; SQLite has none."""
+        return int(Path(str(self.ask("SELECT @@pid_file")[0][0])).read_text())
+
     def close(self) -> None:
         """Close the connection; the data stay."""
         if self._opened is not None:

@@ -18,6 +18,14 @@ ROOT = Path(__file__).parent.parent
 """Where ``chat`` and ``benchmarks`` are imported from."""
 
 LOCALHOST = "127.0.0.1"
+PASSED = "chat"
+"""What a socket that a server is given is called."""
+
+# As systemd passes a socket on; $0 is its number here.
+_PASS = (
+    f'exec 3<&"$0"; LISTEN_FDS=1 LISTEN_FDNAMES={PASSED} LISTEN_PID=$$ exec "$@"'
+)
+
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 
@@ -49,19 +57,36 @@ def raise_file_limit() -> int:
     return hard
 
 
+def memory(pid: int) -> int:
+    """Resident bytes of a process."""
+    with open(f"/proc/{pid}/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 class Server:
     """A process that listens on a port of 127.0.0.1.
 
     :param name: what it is called in reports.
     :param command: its program and arguments.
     :param folder: an existing folder; becomes the working directory and has the log.
+    :param listening: a socket that it is given as systemd does it.
     """
 
-    def __init__(self, name: str, command: Sequence[str], port: int, folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        port: int,
+        folder: Path,
+        listening: socket.socket | None = None,
+    ) -> None:
         self.name = name
         self.port = port
         self.folder = folder
         self._log = folder / f"{name}.log"
+        passed = [] if listening is None else [listening.fileno()]
+        if passed:
+            command = ["/bin/bash", "-c", _PASS, str(passed[0]), *command]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
@@ -70,6 +95,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                pass_fds=passed,
             )
         self.pid = self._process.pid
         try:
@@ -97,8 +123,7 @@ class Server:
 
     def memory(self) -> int:
         """Resident bytes."""
-        with open(f"/proc/{self.pid}/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return memory(self.pid)
 
     def kill(self) -> None:
         """SIGKILL: it has no last word."""

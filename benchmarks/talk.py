@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .processes import Failed, NotStarted, Server, connect_to, free_port
+from .processes import PASSED, Failed, NotStarted, Server, connect_to, free_port
 
 TIME = "2026-01-01 12:00:00"
 LOGINS_AT_ONCE = 32
@@ -28,12 +28,19 @@ def as_line(fields: dict[str, Any]) -> bytes:
 PING = as_line({"msgid": 13})
 
 
-def start_chat(folder: Path, database: str, *options: str, reactor: str = "") -> Server:
+def start_chat(
+    folder: Path,
+    database: str,
+    *options: str,
+    reactor: str = "",
+    listening: socket.socket | None = None,
+) -> Server:
     """``twistd chat`` as anybody would start it, but for the limits on strangers and the history.
 
     :param folder: an existing folder for its log.
     :param options: further options; a later one of a name counts.
     :param reactor: another one than Twisted takes by itself.
+    :param listening: one more socket to listen with; a copy of it becomes the server's.
     """
     port = free_port()
     command = [
@@ -45,9 +52,10 @@ def start_chat(folder: Path, database: str, *options: str, reactor: str = "") ->
         "--no-limits",
         "--history-days", "0",
         "--ping-seconds", "3600",
+        *([] if listening is None else ["--listen", f"systemd:domain=INET:name={PASSED}"]),
         *options,
     ]  # fmt: skip
-    server = Server("chat", command, port, folder)
+    server = Server("chat", command, port, folder, listening)
     try:
         # It listens before its database is ready, and answers after.
         with connect_to(port) as sock:

@@ -19,6 +19,7 @@ from . import (
     storm,
     tokens,
     websocket,
+    workers,
 )
 
 FAMILIES: dict[str, Callable[[Run], None]] = {
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Callable[[Run], None]] = {
     "groups": groups.measure,
     "history": history.measure,
     "nodes": nodes.measure,
+    "workers": workers.measure,
     "reconnect": reconnect.measure,
 }
 """In the order in which they run; each reports its figures to the run it is given."""

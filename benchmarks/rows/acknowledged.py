@@ -43,8 +43,8 @@ def cid_lines(sender: int, recipient: int, number: int, most: int) -> Lines:
 @contextmanager
 def acknowledging_pairs(server: Server, pairs: Sequence[tuple[int, int]]) -> Iterator[Traffic]:
     """Senders and recipients at level 2; a recipient may stand in several pairs."""
-    where = {user: server for pair in pairs for user in pair}
-    with acknowledging(where, pairs) as traffic:
+    ports = {user: server.port for pair in pairs for user in pair}
+    with acknowledging(ports, [server.pid], pairs) as traffic:
         yield traffic
 
 
@@ -54,25 +54,26 @@ MakeLines = Callable[[int, int, int, int], Lines]
 
 @contextmanager
 def acknowledging(
-    where: Mapping[int, Server], pairs: Sequence[tuple[int, int]], make: MakeLines = cid_lines
+    ports: Mapping[int, int],
+    pids: Sequence[int],
+    pairs: Sequence[tuple[int, int]],
+    make: MakeLines = cid_lines,
 ) -> Iterator[Traffic]:
-    """The same, each user at a server of several that are one; their processor time is added."""
-    servers = {server.pid: server for server in where.values()}
+    """The same, with each user at a port of several servers that are one, whose processor time is
+    added."""
     with ExitStack() as stack, closing(Loop()) as loop:
         plugs: dict[int, Plug] = {}
-        for pid, server in servers.items():
-            users = [user for user, there in where.items() if there.pid == pid]
-            for user, sock in zip(
-                users, login_all(server.port, users, PASSWORD, proto=2), strict=True
-            ):
+        for port in set(ports.values()):
+            users = [user for user, there in ports.items() if there == port]
+            for user, sock in zip(users, login_all(port, users, PASSWORD, proto=2), strict=True):
                 plugs[user] = Plug(stack.enter_context(sock))
         flows = [
             Answered(loop, plugs[one], make(one, other, CIDS, max(WINDOWS)))
             for one, other in pairs
-        ]
+        ]  # fmt: skip
         for user in sorted({other for _, other in pairs}):
             Recipient(loop, plugs[user])
-        yield lambda window, seconds: burst(loop, flows, window, seconds, servers)
+        yield lambda window, seconds: burst(loop, flows, window, seconds, pids)
 
 
 def measure(run: Run) -> None:

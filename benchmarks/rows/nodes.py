@@ -13,15 +13,16 @@ from chat.messages import MsgId
 
 from ..cluster import Cluster, cluster
 from ..databases import Database, mariadb
-from ..flows import Answered, Burst, Recipient
+from ..flows import Answered, Burst, Recipient, processor_seconds
 from ..load import Lines, Loop, Plug
-from ..processes import Server
+from ..processes import Server, memory
 from ..report import Figure, brief, p99
 from ..run import Run, busy, chat
 from ..tables import PASSWORD, seed_group, seed_users
 from ..talk import TIME, group_line, login, login_all, pairs_of
 from .acknowledged import CIDS, WINDOWS, MakeLines, acknowledging, cid_lines, fresh_cids
 from .groups import MEMBERS, TALKS, talk
+from .idle import KIBIBYTE
 from .relay import PAIRS, TEXT, Traffic
 
 BARS = {64: 0.25, 1: None}
@@ -64,10 +65,10 @@ def measure(run: Run) -> None:
     _elsewhere(run)
 
 
-def _spread(users: range, nodes: Sequence[Server]) -> dict[int, Server]:
-    """Where each user is: of a pair one is here and one there, with as many senders as recipients
-    on each node."""
-    return {user: nodes[(place + place // 2) % 2] for place, user in enumerate(users)}
+def _spread(users: range, nodes: Sequence[Server]) -> dict[int, int]:
+    """The port of each user: of a pair one is here and one there, with as many senders as
+    recipients on each node."""
+    return {user: nodes[(place + place // 2) % 2].port for place, user in enumerate(users)}
 
 
 def _pairs(
@@ -85,11 +86,11 @@ def _pairs(
 
     with ExitStack() as stack:
         two, one, ordinary = (
-            stack.enter_context(acknowledging(where, pairs_of(list(where)), make))
-            for where in (
-                _spread(across, joined.nodes),
-                dict.fromkeys(together, joined.nodes[0]),
-                dict.fromkeys(across, alone),
+            stack.enter_context(acknowledging(ports, pids, pairs_of(list(ports)), make))
+            for ports, pids in (
+                (_spread(across, joined.nodes), joined.pids),
+                (dict.fromkeys(together, joined.nodes[0].port), joined.pids[:1]),
+                (dict.fromkeys(across, alone.port), [alone.pid]),
             )
         )
         for window in WINDOWS:
@@ -205,21 +206,55 @@ def _group(
             )  # fmt: skip
 
 
+class _Uses:
+    """What processes have used of processor time and memory, since the last look."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._pids = pids
+        self._seconds = self._memory = [0.0] * len(pids)
+        self.look(1)
+
+    def look(self, number: int) -> tuple[list[float], list[float]]:
+        """Of each process the microseconds, and the bytes, for each of so many."""
+        seconds = [processor_seconds(pid) for pid in self._pids]
+        sizes = [float(memory(pid)) for pid in self._pids]
+        used = [1e6 * (now - was) / number for now, was in zip(seconds, self._seconds, strict=True)]
+        grown = [(now - was) / number for now, was in zip(sizes, self._memory, strict=True)]
+        self._seconds, self._memory = seconds, sizes
+        return used, grown
+
+
 def _elsewhere(run: Run) -> None:
-    """What a node's memory grows by while people log in on the other one."""
+    """What everybody uses when people log in on one of two nodes."""
     number = run.sized(ELSEWHERE)
-    costs = []
+    used, grown = [], []
     for turn in range(run.turns):
         with cluster(2) as joined, ExitStack() as stack:
             here, there = joined.nodes
             first = seed_users(joined.database, 2 * number)
-            warm = first + number
-            for sock in login_all(there.port, range(first, warm), PASSWORD, 2):
-                stack.enter_context(sock)
-            before = here.memory()
-            for sock in login_all(there.port, range(warm, warm + number), PASSWORD, 2):
-                stack.enter_context(sock)
-            costs.append((here.memory() - before) / number)
-            run.say(f"users elsewhere, turn {turn + 1} of {run.turns}: {brief(costs[-1])}")
-    what = f"a node's memory while {number:,} more users log in on another one"
-    run.report(Figure(what, "bytes each", costs, most=POINTER))
+            uses = _Uses([here.pid, there.pid, joined.bus_pid, joined.database.pid])
+            warm = range(first, first + number)
+            for users in (warm, range(warm.stop, warm.stop + number)):
+                uses.look(number)
+                for sock in login_all(there.port, users, PASSWORD, 2):
+                    stack.enter_context(sock)
+            times, sizes = uses.look(number)
+            used.append(times)
+            grown.append(sizes)
+            run.say(
+                f"logins elsewhere, turn {turn + 1} of {run.turns}:"
+                f" {', '.join(map(brief, times))} µs, {', '.join(map(brief, sizes))} bytes each"
+            )
+    what = f"{number:,} more users log in on one of two nodes"
+    at_other, at_node, of_bus, of_database = map(list, zip(*used, strict=True))
+    kept, node_kept, bus_kept, _ = map(list, zip(*grown, strict=True))
+    run.report(Figure(f"{what}: memory of the other one", "bytes each", kept, most=POINTER))
+    run.report(
+        Figure(f"{what}: its memory", "KiB each", [size / KIBIBYTE for size in node_kept],
+               note=f"NATS {brief(median(bus_kept) / KIBIBYTE)} KiB each")
+    )  # fmt: skip
+    run.report(
+        Figure(f"{what}: its processor time", "µs each", at_node,
+               note=f"the other node {brief(median(at_other))} µs, NATS {brief(median(of_bus))},"
+               f" MariaDB {brief(median(of_database))}")
+    )  # fmt: skip

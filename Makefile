@@ -51,6 +51,13 @@ fuzz: $(VENV)/.test ## fuzz the codec and a session for FUZZ_SECONDS=300; finds 
 	@$(BIN)/python -m tests.fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4096 tests/fuzz/corpus
 .PHONY: fuzz
 
+audit: $(VENV)/.test ## ask PyPI for known vulnerabilities of what is installed here
+	@$(PIP) --editable '.[test,audit]'
+	@$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/installed.txt
+	@$(BIN)/pip-audit --strict --vulnerability-service pypi --progress-spinner off \
+	    --disable-pip --no-deps --requirement $(VENV)/installed.txt
+.PHONY: audit
+
 clean: ## remove what was made here, and leave data (*.sqlite) alone
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis _trial_temp*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,8 @@
 
 What people online say to each other is nearly all of a server's work, so it has a way of its own,
 one loop without a call a message where it can be: messages that hold just what the original's
-client writes, and perhaps a ``cid``, to somebody whose mailbox is live.  Those of one read to one
+client writes, or the same without its sender's id and name, as our own clients leave them out, and
+perhaps a ``cid``, to somebody whose mailbox is live.  Those of one read to one
 recipient travel as one :class:`~chat.runs.Run`.  Everything else, and everything that goes wrong,
 is left to the ordinary way (:meth:`chat.delivery.Delivery.one_chat`), which does the same, step by
 step; ``tests/test_relay.py`` holds the two to the same results.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import UNSET, MsgspecError
+from msgspec import UNSET, MsgspecError, UnsetType
 from msgspec.json import Decoder
 
 from .delivery import Delivery, Peer
@@ -23,8 +24,9 @@ from .senders import Sender
 
 _FRAME = len('{"msgid":5,"toid":,"msg":"","time":""}')
 _CID = len(',"cid":""')
+_BARE_QUOTES = 12
 _PLAIN_QUOTES = 18
-"""The quotes of a chat line with id, name and time, none of them in a text."""
+"""The quotes of a chat line with a time, without and with id and name, none of them in a text."""
 
 
 class _Line(OneChat, tag=False, kw_only=True):
@@ -95,8 +97,16 @@ class Relay:
         if room <= 0:
             return 0
         my_id, my_name, id_field, name_field = sender.fields
-        frame = _FRAME + len(id_field) + len(name_field) + len(f"{toid}")
-        quotes = _PLAIN_QUOTES
+        frame = _FRAME + len(f"{toid}")
+        written_id: int | UnsetType = my_id
+        written_name: str | UnsetType = my_name
+        bare = ask.id is UNSET and ask.name is UNSET
+        if bare:
+            written_id = written_name = UNSET
+            quotes = _BARE_QUOTES
+        else:
+            frame += len(id_field) + len(name_field)
+            quotes = _PLAIN_QUOTES
         together = None
         if named:
             frame += _CID
@@ -108,7 +118,7 @@ class Relay:
             end = start + room
         while True:
             time = ask.time
-            if ask.id != my_id or ask.name != my_name or type(time) is not str:
+            if ask.id != written_id or ask.name != written_name or type(time) is not str:
                 break
             cid = ask.cid
             length = frame + len(ask.msg) + len(time)
@@ -140,6 +150,9 @@ class Relay:
         if not count:
             return 0
         some = lines[start:at]
+        if bare:
+            missing = id_field + name_field + b"}"
+            some = [line[:-1] + missing for line in some]
         sender.unanswered += count
         stamp = delivery.stamps.reserve(count)
         if together is not None:

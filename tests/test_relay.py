@@ -25,6 +25,8 @@ KINDS = [
     "named",
     "repeated",
     "bare",
+    "without id and name",
+    "without a name",
     "wrong name",
     "quoted",
     "accented",
@@ -74,6 +76,11 @@ def chat_line(kind: str, number: int, sender: int, recipient: int, other: int) -
         fields |= {"cid": "again", "msg": "the same"}
     elif kind == "bare":
         fields = {"msgid": 5, "toid": recipient, "msg": f"text {number}", "cid": f"b{number}"}
+    elif kind == "without id and name":
+        del fields["id"], fields["name"]
+        fields["cid"] = f"w{number}"
+    elif kind == "without a name":
+        del fields["name"]
     elif kind == "wrong name":
         fields["name"] = "eve"
     elif kind == "quoted":
@@ -168,14 +175,16 @@ class RelayTests(InMemory):
         names=st.tuples(
             st.permutations(USUAL), st.lists(st.sampled_from(list(MEMBERS)), max_size=3)
         ),
-        left_out=st.sampled_from([None, *USUAL]),
+        left_out=st.one_of(
+            st.sampled_from([(), ("id", "name")]), st.sampled_from(USUAL).map(lambda one: (one,))
+        ),
         order=st.randoms(use_true_random=False),
         levels=st.sampled_from([(1, 1), (2, 2)]),
     )
     def test_what_a_line_holds(
         self,
         names: tuple[list[str], list[str]],
-        left_out: str | None,
+        left_out: tuple[str, ...],
         order: Random,
         levels: tuple[int, int],
     ) -> None:
@@ -183,8 +192,8 @@ class RelayTests(InMemory):
         members = [*names[0], *names[1]]
         if levels == (2, 2):
             members.append("cid")
-        if left_out is not None:
-            members.remove(left_out)
+        for name in left_out:
+            members.remove(name)
         order.shuffle(members)
 
         def reads(ann: int, bob: int, eve: int) -> list[list[bytes]]:
@@ -209,8 +218,11 @@ class RelayTests(InMemory):
         """Otherwise the tests above would compare the ordinary way with itself."""
         taken = []
         self.server.delivery.said.append(lambda said, recipient, group: taken.append(type(said)))
-        for levels in ((1, 1), (1, 2), (2, 1), (2, 2)):
-            kinds = ["plain"] * 5 if levels[0] == 1 else ["named"] * 5
+        for levels, kind in (
+            ((1, 1), "plain"), ((1, 2), "plain"), ((2, 1), "named"), ((2, 2), "named"),
+            ((1, 1), "without id and name"), ((2, 2), "without id and name"),
+        ):  # fmt: skip
+            kinds = [kind] * 5
 
             def reads(ann: int, bob: int, eve: int, kinds: list[str] = kinds) -> list[list[bytes]]:
                 return [[chat_line(k, n, ann, bob, eve) for n, k in enumerate(kinds)]]

@@ -68,7 +68,7 @@ class Decrees:
                     await self._pause(_LOOK_SECONDS)
         finally:
             del self._issued[number]
-        return Outcome(issued.met, sorted(issued.missing))
+        return Outcome(issued.met, tuple(sorted(issued.missing)))
 
     def _on_decree(self, message: Message) -> None:
         decree = unpack(message.data)

@@ -23,7 +23,7 @@ class Outcome(NamedTuple):
 
     met: int
     """Connections that it met."""
-    silent: Sequence[str] = ()
+    silent: tuple[str, ...] = ()
     """The names of the nodes that did not answer, and may not know of it."""
 
 

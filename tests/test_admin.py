@@ -77,9 +77,7 @@ class AdminTestCase(SynchronousTestCase):
         self.patch(sys, "stdout", out)
         self.patch(sys, "stderr", err)
         try:
-            status = main(
-                ["--database", url or self.url, "--status", NOBODY_THERE, *arguments]
-            )
+            status = main(["--database", url or self.url, "--status", NOBODY_THERE, *arguments])
         except SystemExit as ended:
             status = int(str(ended.code))
         finally:
@@ -274,6 +272,23 @@ class MariadbAdminTests(SqliteAdminTests):
 
     def test_no_server(self) -> None:
         self.assertIn("--status-secret", self.refused("online", "list"))
+
+    def test_who_is_online_on_which_node(self) -> None:
+        ann, bob, carl, dave = self.users("ann", "bob", "carl", "dave")
+        self.assertEqual(self.ask("nodes", "list"), [])
+        hour = 3600 * 10**6
+        now = "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"
+        for number, (name, seconds) in enumerate({"two": 1, "one": 1, "gone": -1}.items(), 1):
+            self.change(f"INSERT INTO node VALUES (?, ?, {now} + ?)", number, name, seconds * hour)
+        for user_id, number in {bob: 1, ann: 2, carl: 3, dave: 0}.items():
+            self.change("INSERT INTO claim VALUES (?, ?, 1)", user_id, number)
+        listed = self.ask("nodes", "list")
+        self.assertEqual([(it["name"], it["users"]) for it in listed], [("one", 1), ("two", 1)])
+        self.assertTrue(all(3000 < it["seconds"] <= 3600 for it in listed), listed)
+        self.assertEqual(
+            self.ask("online", "list"),
+            [{"id": ann, "name": "ann", "node": "one"}, {"id": bob, "name": "bob", "node": "two"}],
+        )
 
     def test_backups_are_for_sqlite(self) -> None:
         self.users()

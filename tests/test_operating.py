@@ -7,9 +7,11 @@ from pathlib import Path
 
 from prometheus_client.core import Metric
 from twisted.internet import reactor
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chat.admin.main import COMMANDS
+from chat.bus.local import Hub
 from chat.config import Settings
 from chat.logs import FIELDS
 from chat.metrics import Lag, Metrics
@@ -29,7 +31,8 @@ class ManualTests(SynchronousTestCase):
 
     def test_every_metric_is_there_and_no_other(self) -> None:
         url = f"sqlite:{Path(self.mktemp()).absolute()}"
-        server = Server(Settings(database=url), open_store(url, reactor), reactor)
+        bus = Hub(Clock().callLater).end()
+        server = Server(Settings(database=url), open_store(url, reactor), reactor, bus=bus)
         self.addCleanup(server.passwords.stop)
         self.addCleanup(server.store.close)
         shown: list[Metric] = list(Metrics(server, Lag(1.0)).collect())

@@ -44,6 +44,9 @@ class Ended(NamedTuple):
 
 
 class PluginTestCase(SynchronousTestCase):
+    reactor: tuple[str, ...] = ()
+    """Options for twistd, to have another one."""
+
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
@@ -78,7 +81,7 @@ class PluginTestCase(SynchronousTestCase):
         """A server in the foreground; its output is in ``output``."""
         with (self.folder / "output").open("wb") as output:
             process = subprocess.Popen(
-                [TWISTD, "--nodaemon", "--pidfile=", "chat", *options],
+                [TWISTD, *self.reactor, "--nodaemon", "--pidfile=", "chat", *options],
                 cwd=self.folder,
                 env=self.environ(**variables),
                 stdin=subprocess.DEVNULL,

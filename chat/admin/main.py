@@ -80,10 +80,10 @@ class Desk:
     def tell_server(self, what: str, user_id: int, **more: str) -> str:
         """Have a server that runs know of it; what became of that, to be read after a sentence."""
         try:
-            closed = self.server.ask("POST", what, user=user_id, **more)["disconnected"]
+            told = self.server.ask("POST", what, user=user_id, **more)
         except NotReached as error:
             return f"no server was told ({error})"
-        return "was disconnected" if closed else "was not connected"
+        return _closed(told)
 
     def sure(self, what: str) -> None:
         """Ask on a terminal; elsewhere ``--yes`` is needed.
@@ -113,6 +113,17 @@ class Desk:
             raise Unfit(f"a password has 1 to {PASSWORD_BYTES} bytes")
         hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1)
         return password, hasher.hash(password)
+
+
+def _closed(told: Mapping[str, Any]) -> str:
+    """What became of a user's connection, to be read behind the name."""
+    return f"{'was disconnected' if told['disconnected'] else 'was not connected'}{_but(told)}"
+
+
+def _but(told: Mapping[str, Any]) -> str:
+    """Which nodes may not know of it."""
+    silent = told.get("silent")
+    return f"; no answer from {', '.join(silent)}: try it again" if silent else ""
 
 
 def _users_list(desk: Desk) -> Answer:
@@ -234,19 +245,25 @@ def _schema_check(desk: Desk) -> Answer:
 
 
 def _online_list(desk: Desk) -> Answer:
+    # Only there may be several servers; those who are joined say who is where.
+    if desk.options.database.startswith("mysql:") and stock.nodes(desk.database):
+        return table(stock.online(desk.database), ("id", "name", "node"))
     return table(desk.server.ask("GET", "online")["online"], ("id", "name", "level", "address"))
+
+
+def _nodes_list(desk: Desk) -> Answer:
+    return table(stock.nodes(desk.database), ("id", "name", "users", "seconds"))
 
 
 def _disconnect(desk: Desk) -> Answer:
     user_id, name = desk.who()
-    closed = desk.server.ask("POST", "disconnect", user=user_id)["disconnected"]
-    text = f"{name} ({user_id}) {'was disconnected' if closed else 'was not connected'}"
-    return Answer({"id": user_id, "disconnected": closed}, text)
+    told = desk.server.ask("POST", "disconnect", user=user_id)
+    return Answer({"id": user_id, **told}, f"{name} ({user_id}) {_closed(told)}")
 
 
 def _notice(desk: Desk) -> Answer:
-    told = desk.server.ask("POST", "notice", msg=desk.options.text)["told"]
-    return Answer({"told": told}, f"{told} clients were told")
+    told = desk.server.ask("POST", "notice", msg=desk.options.text)
+    return Answer(told, f"{told['told']} clients were told{_but(told)}")
 
 
 def _backup(desk: Desk) -> Answer:
@@ -303,6 +320,7 @@ COMMANDS: Mapping[str, Work] = {
     "schema upgrade": _schema_upgrade,
     "schema check": _schema_check,
     "online list": _online_list,
+    "nodes list": _nodes_list,
     "disconnect": _disconnect,
     "notice": _notice,
     "backup": _backup,

@@ -144,10 +144,14 @@ def _stock(words: Any) -> None:
 
 def _server(words: Any) -> None:
     online = _group(words, "online", "who is online (asks the running server)")
-    _command(online, "list", "by id", "online")
-    text = "close a user's connection (asks the running server)"
+    text = "by id; with several servers as the database has it, and on which node"
+    _command(online, "list", text, "online")
+    nodes = _group(words, "nodes", "the servers that are joined by a bus")
+    text = "with the users on each, and the seconds that its lease has left"
+    _command(nodes, "list", text, "nodes")
+    text = "close a user's connection, wherever it is (asks a running server)"
     _user(_command(words, "disconnect", text))
-    text = "tell everybody online, level 2 clients that is (asks the running server)"
+    text = "tell everybody online, on all nodes, level 2 clients that is (asks a running server)"
     one = _command(words, "notice", text)
     one.add_argument("text", metavar="TEXT")
 

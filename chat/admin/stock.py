@@ -39,6 +39,30 @@ def revoke_invite(direct: Direct, invite_id: int) -> bool:
     return direct.in_one(lambda statements: statements.change(sql, (invite_id,))) > 0
 
 
+def nodes(direct: Direct) -> list[dict[str, object]]:
+    """The servers that hold a lease now, by name."""
+    clock = direct.dialect.clock
+    users = "(SELECT COUNT(*) FROM claim WHERE claim.node = node.id)"
+    rows = direct.in_one(lambda statements: statements.rows(
+        f"SELECT id, name, {users}, expires - {clock} FROM node"
+        f" WHERE expires > {clock} AND name IS NOT NULL ORDER BY name"
+    ))  # fmt: skip
+    return [
+        {"id": row[0], "name": row[1], "users": row[2], "seconds": round(int(row[3]) / 1e6, 1)}
+        for row in rows
+    ]
+
+
+def online(direct: Direct) -> list[dict[str, object]]:
+    """Who is on one of them, by id."""
+    rows = direct.in_one(lambda statements: statements.rows(
+        "SELECT user.id, user.name, node.name FROM node JOIN claim ON claim.node = node.id"
+        f" JOIN user ON user.id = claim.userid WHERE node.expires > {direct.dialect.clock}"
+        " ORDER BY user.id"
+    ))  # fmt: skip
+    return [{"id": row[0], "name": row[1], "node": row[2]} for row in rows]
+
+
 def waiting(direct: Direct) -> dict[str, object]:
     """How much waits, for how many, since when."""
     row = direct.in_one(lambda statements: statements.row(

@@ -166,6 +166,19 @@ class RoutesTests(NodesCase):
         ann.send(say(bob.id, "2", cid="b"))
         self.assertEqual([(await bob.get())["msg"] for _ in range(2)], ["1", "2"])
 
+    async def test_who_comes_back_gets_what_waits_in_its_order(self) -> None:
+        """Also where some of it is stored, and some is on its way into the store."""
+        ann = await self.login_at(1, await self.register("ann"))
+        bob = await self.login_at(1, await self.register("bob"))
+        ann.send(say(bob.id, "1", cid="a"))
+        await self.assert_stored(ann, "a")
+        ann.send(say(bob.id, "2", cid="b"))
+        await bob.get_all(2)
+        self.faults.delay("keep")
+        bob = await self.login_at(1, bob.id, takeover=True)
+        self.faults.recover()
+        self.assertEqual([(await bob.get())["msg"] for _ in range(2)], ["1", "2"])
+
     async def test_who_is_blocked_does_not_notice(self) -> None:
         ann, bob = await self.people()
         await bob.ask({"msgid": 18, "userid": ann.id})

@@ -112,6 +112,11 @@ class Messages(Round):
     def pass_to(self, ids: Sequence[int], delivery: Delivery) -> None:
         burst, copies, lines, size = self._burst, self._copies, self._lines, self._size
         assert burst is not None
+        whole = not any(receipt.over for receipt in self._receipts)
+        if not whole:
+            copies = self._going_on()
+            if not copies:
+                return
         sender = self._sender
         born = copies[0].born
         mailboxes = delivery.mailboxes
@@ -123,7 +128,7 @@ class Messages(Round):
                 mailbox = delivery.mailbox(user_id)
             receiver = mailbox.receiver
             # A level 1 client needs no names for what it is sent, unless something goes wrong.
-            if receiver is not None and receiver.level == 1 and mailbox.room(0) > 0:
+            if whole and receiver is not None and receiver.level == 1 and mailbox.room(0) > 0:
                 mailbox.push_run(GroupRun(burst, copies, lines, born, size))
                 burst.began()
             else:
@@ -137,6 +142,11 @@ class Messages(Round):
                     ],
                     self,
                 )  # fmt: skip
+
+    def _going_on(self) -> list[Copy]:
+        """Those that have not been refused meanwhile."""
+        pairs = zip(self._copies, self._receipts, strict=True)
+        return [copy for copy, receipt in pairs if not receipt.over]
 
     def end(self) -> None:
         assert self._burst is not None

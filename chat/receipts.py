@@ -204,7 +204,8 @@ class SentTogether(msgspec.Struct, gc=False, eq=False):
 
 
 class SentToGroup(Sent, gc=False, eq=False):
-    """A group message with a ``cid``: answered when every member is served."""
+    """A group message with a ``cid``: answered when every member is served, or when one cannot be
+    for a while: it has to come again then, and so has all that came later."""
 
     open: int = 1
     """Copies without a fact, and one for the fan-out itself."""
@@ -212,6 +213,8 @@ class SentToGroup(Sent, gc=False, eq=False):
     refused: int = 0
     weakest: State = State.DELIVERED
     error: ChatError | None = None
+    over: bool = False
+    """Whether it has been refused; who was not served by then is not to be."""
 
     def expect(self, members: int) -> None:
         """So many others are to be served."""
@@ -235,18 +238,28 @@ class SentToGroup(Sent, gc=False, eq=False):
         elif error.code == Code.NO_SUCH_USER:
             # Has just ceased to be one.
             self.members -= 1
-        elif self.error is None or error.code == Code.BUSY:
+        elif error.code == Code.BUSY:
+            if not self.over:
+                # At once, before this member is served with what came later.
+                for sent in [self, *self.sender.behind(self)]:
+                    sent._end(error)
+        elif self.error is None:
             self.error = error
         self._less(1)
 
     def _less(self, count: int) -> None:
         self.open -= count
-        if self.open:
+        if self.open or self.over:
             return
         if self.error is None:
             super().settle(self.weakest)
         else:
-            super().refuse(self.error)
+            self._end(self.error)
+
+    def _end(self, error: ChatError) -> None:
+        self.error = error
+        self.over = True
+        super().refuse(error)
 
     def line(self) -> bytes:
         """The answer; there must be one."""
@@ -285,6 +298,9 @@ class NamelessGroup(Nameless):
     """A group message without ``cid``: refused as a whole, or not at all."""
 
     __slots__ = ("error", "open")
+
+    over = False
+    """It does not come again: whoever can be served is."""
 
     def __init__(self, sender: Sender, asked_by: Answers, kind: int) -> None:
         super().__init__(sender, asked_by, kind)

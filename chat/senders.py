@@ -14,7 +14,7 @@ from math import inf
 from .config import Settings
 from .errors import ChatError, Code
 from .messages import MsgId
-from .receipts import Sent, SentTogether
+from .receipts import Sent, SentTogether, SentToGroup
 from .wire import encode
 
 GATES = 1000
@@ -102,6 +102,18 @@ class Sender:
             key = -sent.target if sent.kind == MsgId.GROUP_CHAT else sent.target
             # The earliest one, though a later one may have been refused before it.
             self.gates[key] = min((sent.stamp, sent.cid), self.gates.get(key, _LAST))
+
+    def behind(self, first: SentToGroup) -> list[SentToGroup]:
+        """What came later for the same group and is not answered."""
+        return [
+            sent
+            for sent in self.order
+            if isinstance(sent, SentToGroup)
+            and sent.target == first.target
+            and sent.stamp > first.stamp
+            and sent.state is None
+            and not sent.over
+        ]
 
     def gate(self, key: int, cid: str | None) -> None:
         """Let a message to this target through, or not.

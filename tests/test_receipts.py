@@ -65,7 +65,8 @@ class ReceiptCase(SynchronousTestCase):
     def send_to_group(self, cid: str, members: int) -> SentToGroup:
         """A message to group 3 that is under way."""
         self.sender.unanswered += 1
-        sent = SentToGroup(self.sender, self.me, 9, 3, cid, 1)
+        self.stamp += 1
+        sent = SentToGroup(self.sender, self.me, 9, 3, cid, 1, stamp=self.stamp)
         self.sender.remember(sent)
         sent.expect(members)
         return sent
@@ -274,7 +275,28 @@ class GroupTests(ReceiptCase):
         sent.refuse(BUSY)
         sent.settle(State.DELIVERED)
         self.assertEqual((self.me.told[0]["errno"], self.me.told[0]["ack"]), (108, 9))
-        self.assertEqual(self.sender.gates, {-3: (0, "a")})
+        self.assertEqual(self.sender.gates, {-3: (1, "a")})
+
+    def test_what_came_later_has_to_come_later_again(self) -> None:
+        """The member who was not served with the first is not served with the others."""
+        first, second = self.send_to_group("a", 2), self.send_to_group("b", 2)
+        elsewhere, alone = self.send_to_group("c", 2), self.send("d")
+        elsewhere.target = 4
+        before = self.send_to_group("z", 2)
+        before.stamp = 0
+        first.settle(State.DELIVERED)
+        first.refuse(BUSY)
+        told = [(it["cid"], it["errno"]) for it in self.me.told]
+        self.assertEqual(told, [("a", 108), ("b", 108)])
+        self.assertEqual(self.sender.gates, {-3: (first.stamp, "a")})
+        self.assertTrue(first.over and second.over)
+        for sent in (first, second, elsewhere, before):
+            for _ in range(sent.open):
+                sent.settle(State.DELIVERED)
+        alone.settle(State.DELIVERED)
+        told = [(it["cid"], it["errno"]) for it in self.me.told[2:]]
+        self.assertEqual(told, [("c", 0), ("z", 0), ("d", 0)])
+        self.assertEqual(self.sender.unanswered, 0)
 
     @given(st.lists(st.sampled_from([*State, FULL, BUSY]), max_size=12))
     def test_any_facts(self, facts: list[State | ChatError]) -> None:
@@ -289,7 +311,9 @@ class GroupTests(ReceiptCase):
                     receipt.settle(fact)
                 else:
                     receipt.refuse(fact)
-        self.assertEqual(self.me.told, [])
+        # Who names it is told at once what has to come again.
+        at_once = [108] if BUSY in facts else []
+        self.assertEqual([it["errno"] for it in self.me.told], at_once)
         sent.settle(State.DELIVERED)
         silent.settle(State.DELIVERED)
         self.assertEqual(self.sender.unanswered, 0)

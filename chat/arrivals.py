@@ -11,7 +11,7 @@ again: it is answered as the first one was.  Pure: the time is passed in.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import json
@@ -25,10 +25,9 @@ from .mailbox import Mailbox
 from .messages import Chat, MsgId
 from .receipts import State, digest_of
 from .runs import Run
-from .wire import parse
 
-Name = tuple[int, int, str]
-"""Recipient, sender, cid."""
+Pair = tuple[int, int]
+"""Recipient and sender."""
 
 
 class Answering(Protocol):
@@ -44,16 +43,16 @@ class Arrived:
     While nothing has to be told of a single one, it is one fact.
     """
 
-    __slots__ = ("_arrivals", "_node", "_number", "at", "names", "parts", "route", "state", "user")
+    __slots__ = ("_arrivals", "_node", "_number", "at", "cids", "pair", "parts", "state")
 
     def __init__(
-        self, arrivals: Arrivals, node: int, number: int, user: int, names: list[Name], at: float
+        self, arrivals: Arrivals, node: int, number: int, pair: Pair, cids: list[str], at: float
     ) -> None:
         self._arrivals = arrivals
         self._node = node
         self._number = number
-        self.user = user
-        self.names = names
+        self.pair = pair
+        self.cids = cids
         self.at = at
         self.state: State | None = None
         """Of all of them, once it is known."""
@@ -71,20 +70,20 @@ class Arrived:
     def apart(self) -> list[Part]:
         """The messages; from now on each is answered by itself."""
         if self.parts is None:
-            self.parts = [Part(self, index, self.state) for index in range(len(self.names))]
+            self.parts = [Part(self, index, self.state) for index in range(len(self.cids))]
         return self.parts
 
     def tell(self, index: int, code: int) -> None:
         """This has become of one of them, or of all (-1)."""
         arrivals = self._arrivals
-        arrivals.carrier.answer(self._node, Fact(self._number, [self.user], index, code))
+        arrivals.carrier.answer(self._node, Fact(self._number, [self.pair[0]], index, code))
 
     def refused(self, index: int, code: int) -> None:
         """One of them is not taken, and may come again."""
         arrivals = self._arrivals
-        arrivals.forget(self.names[index], self)
+        arrivals.forget(self, self.cids[index])
         if code == Code.BUSY:
-            arrivals.shut(self._node, self.user)
+            arrivals.shut(self._node, self.pair[0])
         self.tell(index, code)
 
 
@@ -166,11 +165,21 @@ class Arrivals:
         self._now = now
         self._routes: dict[int, dict[int, list[int]]] = {}
         """By user and node: the route, and the place that comes next on it; -1: it is shut."""
-        self._known: dict[Name, Arrived] = {}
+        self._known: dict[Pair, dict[str, Arrived]] = {}
+        """What has come, by its cid."""
         self._order: deque[Arrived] = deque()
+        self._remembered = 0
+        """Messages in it."""
 
     def take(self, node: int, entry: Entry) -> None:
         """Take an entry of another node."""
+        cids = entry.cids
+        if cids is None:
+            stamps: Sequence[int] = entry.stamps
+            if len(stamps) < len(entry.lines):
+                stamps = range(stamps[0], stamps[0] + len(entry.lines))
+            cids = [f"{entry.prefix}{stamp}" for stamp in stamps]
+        size = sum(map(len, entry.lines)) + len(entry.lines)
         for to in entry.to:
             code = self._place(node, to)
             if code is None:
@@ -181,7 +190,7 @@ class Arrivals:
             mailbox = self._delivery.mailboxes[to.user]
             if to.look:
                 mailbox.appeared()
-            self._deliver(mailbox, node, entry, to.user)
+            self._deliver(mailbox, node, entry, cids, size)
 
     def _place(self, node: int, to: To) -> int | None:
         """0: it is next on its route; None: it comes too late to be answered."""
@@ -211,89 +220,84 @@ class Arrivals:
         """The user is not here any more."""
         self._routes.pop(user_id, None)
 
-    def _deliver(self, mailbox: Mailbox, node: int, entry: Entry, user: int) -> None:
-        lines = entry.lines
-        count = len(lines)
+    def _deliver(
+        self, mailbox: Mailbox, node: int, entry: Entry, cids: list[str], size: int
+    ) -> None:
         sender = entry.sender
-        cids = entry.cids
-        if cids is None:
-            cids = [f"{entry.prefix}{stamp}" for stamp in entry.stamps]
-        names = [(user, sender, cid) for cid in cids]
+        pair = mailbox.user_id, sender
         now = self._now()
-        arrived = Arrived(self, node, entry.number, user, names, now)
-        known = self._known
-        again = {index for index, name in enumerate(names) if name in known}
-        # The sender may have been here before, and have sent it from here.
-        before = self._delivery.senders.get(sender)
-        if before is not None and before.sent and entry.kind == MsgId.ONE_CHAT:
-            again.update(index for index, cid in enumerate(cids) if cid in before.sent)
-        self._remember(arrived, again)
-        first = entry.stamps[0]
-        if (
-            not again
-            and entry.kind == MsgId.ONE_CHAT
-            and entry.stamps[-1] - first == count - 1
-            and mailbox.receiver is not None
-            and mailbox.room(sender) >= count
-        ):
-            mailbox.push_run(
-                Run(sender, first, entry.cids, entry.prefix, lines, arrived, now,
-                    sum(map(len, lines)) + count)
-            )  # fmt: skip
+        arrived = Arrived(self, node, entry.number, pair, cids, now)
+        again: set[str] = set()
+        known = self._known.get(pair)
+        if known is not None and not known.keys().isdisjoint(cids):
+            again = known.keys() & cids
+        if entry.kind == MsgId.ONE_CHAT:
+            # The sender may have been here before, and have sent it from here.
+            before = self._delivery.senders.get(sender)
+            if before is not None and not before.sent.keys().isdisjoint(cids):
+                again |= before.sent.keys() & cids
+        self._remember(arrived, [cid for cid in cids if cid not in again] if again else cids)
+        stamps = entry.stamps
+        run = Run(
+            sender, stamps[0], entry.cids, entry.prefix, entry.lines, arrived, now, size,
+            kind=entry.kind, stamps=stamps if len(stamps) > 1 else None,
+        )  # fmt: skip
+        if not again and mailbox.receiver is not None and mailbox.room(sender) >= len(cids):
+            mailbox.push_run(run)
             return
         parts = arrived.apart()
         copies = []
-        for index, line in enumerate(lines):
-            ask = parse(line)
-            assert isinstance(ask, Chat)
-            if index in again and self._repeated(names[index], ask, parts[index]):
+        for copy, part in zip(run.apart(), parts, strict=True):
+            copy.in_window = False
+            copy.place = 0
+            assert copy.ask is not None
+            if copy.cid in again and self._repeated(pair, copy.cid, copy.ask, part):
                 continue
-            copy = Copy(
-                sender, entry.stamps[index], cids[index], entry.cids is None, entry.kind, line,
-                parts[index], now, ask,
-            )  # fmt: skip
-            parts[index].copy = copy
+            part.copy = copy
             copies.append(copy)
         if copies:
             mailbox.send_all(copies)
 
     # What has come before
 
-    def _remember(self, arrived: Arrived, but: Set[int]) -> None:
-        known = self._known
-        for index, name in enumerate(arrived.names):
-            if index not in but:
-                known[name] = arrived
+    def _remember(self, arrived: Arrived, new: list[str]) -> None:
+        if new:
+            self._known.setdefault(arrived.pair, {}).update(dict.fromkeys(new, arrived))
         order = self._order
         order.append(arrived)
+        self._remembered += len(arrived.cids)
         before = arrived.at - self._seconds
-        while order and (order[0].at < before or len(known) > self._most):
-            for name in order[0].names:
-                self.forget(name, order[0])
-            order.popleft()
+        while order and (order[0].at < before or self._remembered > self._most):
+            oldest = order.popleft()
+            self._remembered -= len(oldest.cids)
+            for cid in oldest.cids:
+                self.forget(oldest, cid)
 
-    def forget(self, name: Name, arrived: Arrived) -> None:
+    def forget(self, arrived: Arrived, cid: str) -> None:
         """What comes under this name is new."""
-        if self._known.get(name) is arrived:
-            del self._known[name]
+        known = self._known.get(arrived.pair)
+        if known is not None and known.get(cid) is arrived:
+            del known[cid]
+            if not known:
+                del self._known[arrived.pair]
 
-    def _repeated(self, name: Name, ask: Chat, part: Part) -> bool:
+    def _repeated(self, pair: Pair, cid: str, ask: Chat, part: Part) -> bool:
         """Answer as before, or when the first one is answered; False: it has not come before."""
-        before = self._known.get(name)
+        before = self._known.get(pair, {}).get(cid)
         if before is None:
-            return self._sent_from_here(name, ask, part)
+            return self._sent_from_here(pair, cid, ask, part)
         if before.state is not None:
             part.settle(before.state)
             return True
-        first = before.apart()[before.names.index(name)]
+        first = before.apart()[before.cids.index(cid)]
         if first.state is not None:
             part.settle(first.state)
         else:
             first.others = [*(first.others or ()), part]
         return True
 
-    def _sent_from_here(self, name: Name, ask: Chat, part: Part) -> bool:
-        user, sender, cid = name
+    def _sent_from_here(self, pair: Pair, cid: str, ask: Chat, part: Part) -> bool:
+        user, sender = pair
         sent = self._delivery.senders[sender].known(cid)
         if sent is None or sent.kind != MsgId.ONE_CHAT or sent.target != user:
             return False
@@ -305,10 +309,10 @@ class Arrivals:
 
     def delivered(self, user_id: int, sender: int, cid: str) -> bool:
         """Whether this message, which another node may have stored as well, has been received."""
-        arrived = self._known.get((user_id, sender, cid))
+        arrived = self._known.get((user_id, sender), {}).get(cid)
         if arrived is None:
             return False
         state = arrived.state
         if arrived.parts is not None:
-            state = arrived.parts[arrived.names.index((user_id, sender, cid))].state
+            state = arrived.parts[arrived.cids.index(cid)].state
         return state in (State.PUSHED, State.DELIVERED)

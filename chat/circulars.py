@@ -87,6 +87,7 @@ class Messages(Round):
         fits = (
             self._burst is None
             and copy.sender == self._sender
+            and copy.given == self._copies[0].given
             and ids is self.ids
             and self.together < TOGETHER
             and self._size < TOGETHER_BYTES

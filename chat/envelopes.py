@@ -55,6 +55,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     kind: int
     sender: int
     stamps: list[int]
+    """One is that of the first message: the others have the next ones."""
     cids: list[str] | None
     """None: the server gave them, and each is the prefix with the stamp behind it."""
     prefix: str

@@ -473,9 +473,11 @@ def _error(code: int) -> ChatError:
 def entry_of(number: int, item: Item, to: To) -> Entry:
     """An item as it goes over the bus."""
     if isinstance(item, Run):
-        stamps = list(range(item.stamp, item.stamp + len(item.lines)))
         prefix = item.prefix if item.cids is None else ""
-        return Entry(number, 5, item.sender, stamps, item.cids, prefix, item.lines, [to])
+        stamps = [item.stamp] if item.stamps is None else item.stamps
+        return Entry(
+            number, item.kind, item.sender, stamps, item.cids, prefix, item.lines, [to]
+        )  # fmt: skip
     first = item[0]
     given = first.given
     return Entry(

@@ -27,11 +27,11 @@ class Together(Protocol):
 
 
 class Run(msgspec.Struct, gc=False, eq=False):
-    """Messages of one read from one sender to one recipient."""
+    """Messages from one sender to one recipient: of one read, or of one entry from another node."""
 
     sender: int
     stamp: int
-    """Of the first; the others have the next ones."""
+    """Of the first; the others have the next ones, unless there are :attr:`stamps`."""
     cids: list[str] | None
     """Their sender's; None: each gets the prefix with its stamp behind it, when it needs one."""
     prefix: str
@@ -47,6 +47,9 @@ class Run(msgspec.Struct, gc=False, eq=False):
     row: Row = Row.NONE
     parts: list[Copy] | None = None
     """The messages, when they have been taken apart."""
+    kind: int = MsgId.ONE_CHAT
+    stamps: list[int] | None = None
+    """Of all of them."""
 
     def settle(self, state: State) -> None:
         """Tell the sender of all of them, once."""
@@ -61,7 +64,11 @@ class Run(msgspec.Struct, gc=False, eq=False):
 
     def cid(self, index: int) -> str:
         """The name of one of them."""
-        return f"{self.prefix}{self.stamp + index}" if self.cids is None else self.cids[index]
+        return f"{self.prefix}{self.stamp_of(index)}" if self.cids is None else self.cids[index]
+
+    def stamp_of(self, index: int) -> int:
+        """The place in the order of one of them."""
+        return self.stamp + index if self.stamps is None else self.stamps[index]
 
     def with_seqs(self, seq: int) -> list[bytes]:
         """The lines as a level 2 client gets them; ``seq``: of the first."""
@@ -88,7 +95,7 @@ class Run(msgspec.Struct, gc=False, eq=False):
             ask = parse(line)
             assert isinstance(ask, Chat)
             copies.append(
-                Copy(self.sender, self.stamp + index, self.cid(index), given, MsgId.ONE_CHAT, line,
+                Copy(self.sender, self.stamp_of(index), self.cid(index), given, self.kind, line,
                      receipts[index], self.born, ask, Row.NONE, place, True)
             )  # fmt: skip
         self.parts = copies

@@ -91,7 +91,9 @@ class Server:
         with log.open("ab") as file:
             self._process = subprocess.Popen(
                 [Path(sys.executable).with_name("twistd"), "--nodaemon", "--pidfile=", "chat",
-                 *options, f"--database={self.database}", "--no-limits", *self._options],
+                 *options, f"--database={self.database}", "--no-limits",
+                 # A browser opens connections ahead, and says so when one is closed under it.
+                 "--login-seconds=3600", *self._options],
                 cwd=self._folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         deadline = time.monotonic() + PATIENCE

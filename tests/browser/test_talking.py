@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from .support import PASSWORD, PATIENCE, BrowserCase, Person, Server
 
@@ -27,6 +27,8 @@ SCROLL_TO_THE_BEGINNING = """async () => {
     return most;
 }"""
 """Answers with the number of messages that were on the page at a time."""
+
+NOTHING_UNSENT = "() => !Object.keys(localStorage).some((key) => key.includes(':out:'))"
 
 NO_SERVER = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
 """What Chromium writes to the console when nobody listens."""
@@ -141,6 +143,48 @@ class PairTests(BrowserCase):
         ann.is_online()
         expect(bob.chat("Ann")).to_contain_text("Written without a connection")
         ann.has_mark("Written without a connection", "Delivered")
+
+    def test_the_history_comes_later_than_what_was_sent_meanwhile(self) -> None:
+        ann, bob = self.pair()
+        ann.talk_to("Bob")
+        ann.say("Long ago")
+        ann.has_mark("Long ago", "Delivered", "Read")
+        for one in (ann, bob):
+            one.expected += NO_SERVER
+        self.server.stop()
+        ann.say("Sent before the history came")
+        held: list[str | bytes] | None = []
+
+        def meet(socket: WebSocketRoute) -> None:
+            server = socket.connect_to_server()
+            socket.on_message(server.send)
+
+            def pass_on(message: str | bytes) -> None:
+                if held is not None and '"ack":31' in str(message):
+                    held.append(message)
+                else:
+                    socket.send(message)
+
+            server.on_message(pass_on)
+            sockets.append(socket)
+
+        sockets: list[WebSocketRoute] = []
+        address = re.compile(r"/ws$")
+        ann.context.route_web_socket(address, meet)
+        self.server.start()
+        bob.is_online()
+        ann.page.reload()
+        ann.is_online()
+        # What is not answered yet is kept there; nothing is shown before the history is here.
+        ann.page.wait_for_function(NOTHING_UNSENT)
+        late, held = held, None
+        for message in late or ():
+            sockets[-1].send(message)
+        expect(ann.bubble("Long ago")).to_be_visible()
+        ann.has_mark("Sent before the history came", "Delivered", "Read")
+        ann.context.route_web_socket(address, lambda socket: socket.connect_to_server())
+        ann.page.reload()
+        ann.is_online()
 
     def test_keyboard_alone(self) -> None:
         ann, bob = self.pair()

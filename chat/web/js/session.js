@@ -209,7 +209,11 @@ export class Session extends Emitter {
   #marked(entry, mark) {
     const conversation = this.store.conversation(entry.kind + entry.to);
     const message = conversation.byKey.get(`${this.me.id} ${entry.cid}`);
-    if (message) message.errno = entry.errno;
+    if (message) {
+      message.errno = entry.errno;
+      // Said in this login, whenever it was written: the history may not have it yet.
+      message.login = this.#logins;
+    }
     conversation.mark(entry.cid, mark, this.me.id);
     this.store.changed(conversation);
   }

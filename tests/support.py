@@ -216,7 +216,11 @@ class InMemory(ServerCase):
 
 
 class OverTcp(ServerCase):
-    """Sockets, threads for passwords, and SQLite in a temporary folder."""
+    """Sockets, threads for passwords, and SQLite in a temporary folder.
+
+    What is not acknowledged is stored after a minute, if a test does not want it sooner: whether a
+    message is delivered or stored is no matter of the machine's speed.
+    """
 
     async def setUp(self) -> None:  # type: ignore[override]  # trial waits for it
         self.clients: list[Client] = []
@@ -225,7 +229,8 @@ class OverTcp(ServerCase):
         passwords = Passwords(reactor.callFromThread, threads=2, queue=100, **CHEAP)
         store = self.make_store()
         await store.open()
-        self.server = Server(settings(self.bounds), store, reactor, passwords)
+        bounds = {"keep_after_seconds": 60.0, **self.bounds}
+        self.server = Server(settings(bounds), store, reactor, passwords)
         self.factory = ChatFactory(self.server, self.server.turn)
         self.server.start()
         self.listening: Any = reactor.listenTCP(0, self.factory, interface="127.0.0.1")

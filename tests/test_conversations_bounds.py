@@ -15,6 +15,8 @@ def states(answers: list[dict[str, Any]]) -> dict[str | None, int]:
 
 
 class Windows(Conversation):
+    bounds = {"keep_after_seconds": 1.0}  # noqa: RUF012
+
     async def test_at_most_256_unacknowledged(self) -> None:
         ann, bob = await self.enter("ann", 2), await self.enter("bob", 2)
         cids = [f"c{number}" for number in range(300)]

@@ -61,6 +61,13 @@ def set_keepalive(transport: Any) -> None:
     if not isinstance(bottom, tcp.Connection):
         return
     sock = bottom.socket
+    # What is accepted takes over what the listening socket has; then one look is enough.
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+        keep_alive(sock)
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """The same for a socket, and for all that it accepts."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -17,6 +17,7 @@ from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
 from .errors import BadStart
+from .link import keep_alive
 
 BACKLOG = 1024
 """Connections that the kernel keeps for us, unless the endpoint says otherwise; with Twisted's 50,
@@ -131,6 +132,7 @@ class Ports(Service):
             raise BadStart(f"cannot listen on {text}: {reason}; see {self._option}") from port.value
         if isinstance(port, Port):
             _accept_in_turns(port)
+            keep_alive(port.socket)
         port.stopReading()
         if "backlog=" not in text and hasattr(port, "socket"):
             port.socket.listen(BACKLOG)

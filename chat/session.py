@@ -67,6 +67,10 @@ class Transport(Tap, Protocol):
         """End at once."""
 
 
+# One for all: as a class's attribute it would be made anew for each line.
+_log = Logger(namespace="chat.session.Session")
+
+
 class Server(Protocol):
     """What all sessions share."""
 
@@ -94,8 +98,6 @@ class Server(Protocol):
 
 class Session:
     """One connection's conversation; implements :class:`chat.delivery.Peer`."""
-
-    log = Logger()
 
     __slots__ = (
         "_acknowledged", "_deaf", "_ending_at", "_entering", "_level_1_ack", "_mailbox", "_roster",
@@ -164,7 +166,7 @@ class Session:
         # Whoever floods is to take nobody's place while being shown out.
         self.standing.leave()
         if limits.log_lines.take(self.server.monotonic()) == 0:
-            self.log.warn(
+            _log.warn(
                 "{address}: turned away, {text}; {count} so far",
                 address=self.address, text=error.text, count=limits.doors.turned_away,
             )  # fmt: skip
@@ -377,7 +379,7 @@ class Session:
     def _refuse(self, error: ChatError, msgid: int, cid: str | None) -> None:
         if self.closed:
             return
-        self.log.info(
+        _log.info(
             "{address} user {user}: msgid {msgid} refused, errno {errno} {text}",
             address=self.address,
             user=self.sender.id if self.sender else "-",
@@ -397,7 +399,7 @@ class Session:
 
     def _fail(self, request: Request) -> None:
         kind = type(request)
-        self.log.failure(
+        _log.failure(
             "{address} user {user}: {request} failed",
             address=self.address,
             user=self.sender.id if self.sender else "-",
@@ -465,7 +467,7 @@ class Session:
         place = self.outbox.write(line)
         self._acknowledged = 0
         self.server.counts.logins += 1
-        self.log.info(
+        _log.info(
             "{address} user {user}: logged in, level {proto}, {backlog} waiting",
             address=self.address, user=sender.id, proto=self.level, backlog=backlog,
             duration=self._lasted(),
@@ -481,7 +483,7 @@ class Session:
     def forget(self) -> None:
         """Back to where one logs in."""
         if self.sender is not None:
-            self.log.info(
+            _log.info(
                 "{address} user {user}: logged out",
                 address=self.address, user=self.sender.id, duration=self._lasted(),
             )  # fmt: skip
@@ -590,7 +592,7 @@ class Session:
         """End at once; what was in flight is stored."""
         if self.closed:
             return
-        self.log.info(
+        _log.info(
             "{address} user {user}: closed, {why}",
             address=self.address, user=self.sender.id if self.sender else "-", why=why,
             duration=self._lasted(),

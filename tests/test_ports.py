@@ -17,6 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from chat.errors import BadStart
+from chat.link import KEEPALIVE
 from chat.ports import ACCEPTS, BACKLOG, Ports
 
 BUSY = (
@@ -145,6 +146,20 @@ class PortsTests(TestCase):
         before = ports.addresses()
         ports.privilegedStartService()
         self.assertEqual(ports.addresses(), before)
+
+    async def test_what_is_accepted_has_its_options_from_the_port(self) -> None:
+        ports = self.make(LOCAL)
+        ports.bind()
+        ports.open()
+        client = await self.connect(ports)
+        await client.heard
+        (protocol,) = self.factory.protocols
+        sock = protocol.transport.getHandle()  # type: ignore[union-attr]
+        self.assertTrue(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        self.assertTrue(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        for name, value in KEEPALIVE.items():
+            option = getattr(socket, name)
+            self.assertEqual(sock.getsockopt(socket.IPPROTO_TCP, option), value, name)
 
     async def test_a_crowd_is_let_in_turn_by_turn(self) -> None:
         ports = self.make(LOCAL)

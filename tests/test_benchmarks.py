@@ -11,12 +11,15 @@ from pathlib import Path
 from twisted.trial.unittest import TestCase
 
 from benchmarks.__main__ import main
+from benchmarks.cluster import cluster
 from benchmarks.databases import sqlite
 from benchmarks.flows import Answered, FanOut, Flow, Recipient, Relayed, burst
 from benchmarks.load import Lines, Loop, Lost, Plug
 from benchmarks.processes import LOCALHOST, free_port
 from benchmarks.report import Figure, table
-from benchmarks.rows.acknowledged import acknowledging_pairs
+from benchmarks.rows.acknowledged import acknowledging, acknowledging_pairs, cid_lines
+from benchmarks.rows.nodes import library_lines
+from benchmarks.rows.reconnect import Crowd
 from benchmarks.rows.relay import chat_pairs
 from benchmarks.rows.tokens import Returning, seed_tokens
 from benchmarks.rows.websocket import web_pairs
@@ -61,6 +64,23 @@ class SmallTraffic(TestCase):
             seed_tokens(database, users)
             result = Returning(server, users).come(0.2, 3)
             self.assertGreater(result.done, 0)
+
+    def test_nodes(self) -> None:
+        """Pairs talk across two nodes, in both forms; and who logs in like somebody who was cut
+        off is let in."""
+        with cluster(2) as joined, contextlib.ExitStack() as stack:
+            first = seed_users(joined.database, 12)
+            one, other = (node.port for node in joined.nodes)
+            for make in (cid_lines, library_lines):
+                ports = {first: one, first + 1: other, first + 2: other, first + 3: one}
+                pairs = [(first, first + 1), (first + 2, first + 3)]
+                talking = acknowledging(ports, joined.pids, pairs, make)
+                result = stack.enter_context(talking)(4, 0.05)
+                self.assertGreater(result.all_done, 0)
+                first += 4
+            crowd = stack.enter_context(contextlib.closing(Crowd(other, range(first, first + 4))))
+            crowd.let_in()
+            self.assertEqual({0: 4}, crowd.answers)
 
     def test_command_line(self) -> None:
         """Rows are chosen by name, and the figures come as a table and as JSON."""

@@ -7,7 +7,6 @@ connections, answers under way, what is in memory into the store, clients, the m
 from __future__ import annotations
 
 import gc
-import random
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -41,7 +40,7 @@ from .listeners import Listeners
 from .memberships import Memberships
 from .nodes import Node
 from .outbox import Turn
-from .oversight import Oversight, notice_line
+from .oversight import Oversight
 from .owners import Owners
 from .passwords import Passwords
 from .presence import Presence
@@ -55,22 +54,12 @@ from .shelf import StoreShelf
 from .signals import Signals
 from .states import States
 from .status import Status
+from .stopping import Stopping
 from .storage import open_store
 from .tokens import TokenLogins
 
 TICK_SECONDS = 0.25
 SWEEP_SECONDS = 1.0
-
-CLOSING_SECONDS = 3.0
-"""Of the time for stopping: the store's own end, and that of the bus."""
-
-LEAVING_SECONDS = 1.0
-"""Of the time for stopping, with other nodes: the end of the membership."""
-
-COME_AGAIN_ELSEWHERE = (0.1, 2.0)
-COME_AGAIN_HERE = (2.0, 4.0)
-"""Seconds, from and to: when clients come again who are told that the server stops.  Other nodes
-get them one after the other; the same one, started again, is back in a second or two."""
 
 GARBAGE = (20_000, 10, 10)
 """After how many objects the garbage collector looks, as :func:`gc.set_threshold` takes them.
@@ -109,8 +98,9 @@ class Server:
         self.store = store
         self.reactor = reactor
         self.sessions: set[Session] = set()
-        self.monotonic: Callable[[], float] = reactor.seconds
         clock = ReactorClock(reactor)
+        self.monotonic = clock.monotonic
+        self.time = clock.time
         self.limits = Limits(settings)
         self.counts = Counts()
         self.turn = Turn(self.call_later)
@@ -159,13 +149,13 @@ class Server:
         if bus is not None:
             self.node = Node(
                 settings, store, bus, self.delivery, self.presence, self.rooms, self.memberships,
-                owners, clock, self.spawn, self.turn.call, self.call_later, self._pause,
+                owners, clock, self.spawn, self.turn.call, self.call_later, self.pause,
             )  # fmt: skip
             self.lease = self.node.lease
             self.lease.over.insert(0, self._end_all)
             self.shelf.check = self._check
             self.oversight.elsewhere = Decrees(
-                bus, self.lease, self.oversight, clock.monotonic, self._pause
+                bus, self.lease, self.oversight, clock.monotonic, self.pause
             )
         self._clocks = [LoopingCall(self._tick), LoopingCall(self._sweep)]
         for loop in self._clocks:
@@ -182,7 +172,7 @@ class Server:
         return cast(IDelayedCall, self.reactor.callLater(seconds, call))
 
     def start(self) -> None:
-        """Begin to watch the time."""
+        """Begin to watch the time; the store must be open."""
         for loop, seconds in zip(self._clocks, (TICK_SECONDS, SWEEP_SECONDS), strict=True):
             done = loop.start(seconds, now=False)
             done.addErrback(lambda failure: self.log.failure("the clock has stopped", failure))
@@ -222,69 +212,17 @@ class Server:
             session.tick(now)
 
     async def stop(self) -> None:
-        """Store what is in memory, or have it at its recipients' nodes; tell the clients when to
-        come again, and close them; leave the other nodes.  Within the settings'
-        ``shutdown_seconds``, whatever does not answer."""
-        end = self.monotonic() + self.settings.shutdown_seconds
-        left = end - CLOSING_SECONDS
-        deadline = left if self.node is None else left - LEAVING_SECONDS
-        for session in list(self.sessions):
-            session.retire()
-        await self._until(self._all_answered, deadline)
-        self._say_goodbye()
-        await self._until(self._all_gone, deadline)
+        """See :class:`chat.stopping.Stopping`."""
+        await Stopping(self).run()
+
+    def stop_clocks(self) -> None:
+        """The time is not watched any more."""
         for loop in self._clocks:
             if loop.running:
                 loop.stop()
-        for session in list(self.sessions):
-            session.transport.abort()
-        await self.passwords.stop()
-        if self.node is None:
-            await self.store.close()
-            return
-        # Nothing is cancelled: what a thread does with the database cannot be.
-        leaving = self.spawn(self.node.leave())
-        await self._until(lambda: leaving.called, left)
-        closing = self.spawn(self.node.close())
-        await self.store.close()
-        await self._until(lambda: closing.called, end)
 
-    def _say_goodbye(self) -> None:
-        """Close the clients; those who are told when to come again do not come all at once."""
-        first, last = COME_AGAIN_HERE if self.node is None else COME_AGAIN_ELSEWHERE
-        now = ReactorClock(self.reactor).time()
-        for session in list(self.sessions):
-            if session.sender is not None:
-                seconds = round(random.uniform(first, last), 2)
-                session.hint(notice_line("the server stops", now, seconds))
-            session.end()
-
-    async def _until(self, condition: Callable[[], bool], deadline: float) -> None:
-        while not condition():
-            if self.monotonic() >= deadline:
-                self.log.warn("stopped waiting: some clients or the store do not answer")
-                break
-            self.recorder.write()
-            await self._pause(0.02)
-
-    def _all_answered(self) -> bool:
-        """Whether everything is where it belongs, and who asked has been told."""
-        parts = (self.rounds, self.shelf, self.states, self.recorder)
-        return not (
-            any(not part.idle for part in parts)
-            or any(session.at_work for session in self.sessions)
-            or any(sender.unanswered for sender in self.delivery.senders.values())
-        )
-
-    def _all_gone(self) -> bool:
-        """Whether, on top of that, every client has closed, or was cut off.
-
-        A process that ends with something unread resets the connection, and what was written to the
-        client last may be lost on its way.
-        """
-        return self._all_answered() and not self.sessions
-
-    def _pause(self, seconds: float) -> Deferred[None]:
+    def pause(self, seconds: float) -> Deferred[None]:
+        """Wait for so long."""
         paused: Deferred[None] = Deferred()
         self.call_later(seconds, lambda: paused.callback(None))
         return paused
@@ -329,13 +267,13 @@ class ChatService(Service):
     def startService(self) -> None:
         """Serve."""
         super().startService()
-        self.server.start()
         self.started = Deferred.fromCoroutine(self._start())
         self.started.addErrback(self._cannot_start)
 
     async def _start(self) -> None:
         await self.store.open()
         await self.store.users.reset_states()
+        self.server.start()
         await self.server.open()
         self.listeners.open()
         self.status.bind()

@@ -138,4 +138,4 @@ class PageTests(OverWebSocket):
 
     async def pause(self) -> None:
         """Until the server may have noticed."""
-        await self.server._pause(0.01)
+        await self.server.pause(0.01)

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from chat.service import COME_AGAIN_HERE
+from chat.stopping import COME_AGAIN_HERE
 from tests.cables import Client
 from tests.support import TIME, InMemory, login, received, say, told
 

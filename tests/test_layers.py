@@ -129,7 +129,7 @@ ROOMS = (
     Room("logs", ("logs",), ("msgspec", "twisted", "zope.interface"), ()),
     Room(
         "service",
-        ("service",),
+        ("service", "stopping"),
         ("twisted",),
         (
             "vocabulary",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from chat.service import COME_AGAIN_ELSEWHERE, Server
+from chat.service import Server
+from chat.stopping import COME_AGAIN_ELSEWHERE
 from tests.broken import Faults, breakable
 
 from .across import AcrossNodes
@@ -167,7 +168,9 @@ class StoppingTests(AcrossNodes):
         self.buses[1].cut(noticed=False)
         self.patch(self.buses[1], "close", Deferred)
         self.stopped(self.stop_node(1), 1)
-        self.assertNotIn(told("a", "stored"), await bob.end())
+        said = await bob.end()
+        self.assertNotIn(told("a", "stored"), said)
+        self.assertEqual(said[-1]["msgid"], 38)
         self.every[1].recover()
 
     async def test_it_has_no_lease(self) -> None:

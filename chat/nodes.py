@@ -264,7 +264,10 @@ class Node:
         elif isinstance(news, Hint):
             self._on_hint(news)
         elif isinstance(news, Deleted):
+            peer = self._delivery.online.get(news.user)
             self._delivery.forget(news.user)
+            if peer is not None:
+                peer.dismissed("the account is deleted")
             self._rooms.forget_user(news.user)
             self._presence.gone(news.user, news.name, news.watchers, elsewhere=True)
 

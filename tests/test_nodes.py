@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from chat.bus.local import LocalBus
 from chat.cluster import Message
-from chat.envelopes import ALL_NODES, Seen, node_subject, pack, unpack, user_subject
+from chat.envelopes import ALL_NODES, Deleted, Seen, node_subject, pack, unpack, user_subject
 from chat.leases import LEASE_SECONDS, RENEW_SECONDS
 from chat.nodes import CHECK_SECONDS
 from chat.routes import IDLE_SECONDS
@@ -280,6 +280,15 @@ class LoginsTests(NodesCase):
         self.publish(ALL_NODES, pack(seen))
         self.assertEqual((await bob.end())[-1]["ack"], 0)
         await self.assert_chatting(ann, newer)
+
+    async def test_an_account_that_is_deleted_elsewhere_meanwhile(self) -> None:
+        ann, bob = await self.people()
+        gone = Deleted(node=9, user=bob.id, name="bob", watchers=[])
+        self.publish(ALL_NODES, pack(gone))
+        (refused,) = await bob.end()
+        self.assert_refused(refused, 103, 0)
+        self.assertNotIn(bob.id, self.servers[1].delivery.online)
+        await ann.nothing()
 
     async def test_nobody_is_taken_over_by_who_cannot_be_heard(self) -> None:
         _, bob = await self.people()

@@ -2,8 +2,7 @@
 
 To the reactor all of them are one descriptor: an epoll object of our own, which is readable when
 one of its sockets is.  The reactor's way to a single socket (a log context, checks, five calls)
-costs as much as a third of passing a message on, and here it is paid once for many.  What they
-bring is one turn: who is written to by several of them gets it in one piece.
+costs as much as a third of passing a message on, and here it is paid once for many.
 
 A transport is told of its end just as the reactor would tell it, and writes by way of the reactor
 as ever.  TLS, and systems without epoll, never come here.
@@ -23,16 +22,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .outbox import Turn
-
-SOCKETS = 64
-"""How many are read before the reactor does something else."""
-
 READ_BYTES = 64 << 10
 """How much is read of one at a time."""
-
-TURN_BYTES = 256 << 10
-"""After so many that were read, what has come of them is sent before more is read."""
 
 _HAS_EPOLL = hasattr(select, "epoll")
 
@@ -40,7 +31,7 @@ _HAS_EPOLL = hasattr(select, "epoll")
 class Source:
     """Where one connection's bytes come from; read from the beginning.
 
-    :param received: called with what was read, within a turn that somebody else ends.
+    :param received: called with what was read; what it raises ends the connection.
     """
 
     __slots__ = ("_fd", "_intake", "_transport", "read", "received")
@@ -100,9 +91,8 @@ class Intake:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, turn: Turn) -> None:
+    def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._turn = turn
         self._sources: dict[int, Source] = {}
         self._epoll: Any = None
 
@@ -145,11 +135,9 @@ class Intake:
 
     def doRead(self) -> None:  # noqa: N802
         """Read what is ready, and work it off."""
-        turn = self._turn
         sources = self._sources
-        left = TURN_BYTES
-        turn.begin()
-        for fd, _ in self._epoll.poll(0, SOCKETS):
+        # No more than all, once each, so that the reactor's other work has its turn.
+        for fd, _ in self._epoll.poll(0, len(sources)):
             source = sources.get(fd)
             if source is None:
                 # One of those before it has paused it, or ended it.
@@ -169,19 +157,13 @@ class Intake:
             except Exception:
                 self.log.failure("a connection fails")
                 self._tell(source.lost, Failure())
-            left -= len(data)
-            if left <= 0:
-                left = TURN_BYTES
-                self._tell(turn.end)
-                turn.begin()
-        self._tell(turn.end)
 
     def _tell(self, call: Callable[..., None], *arguments: Failure) -> None:
         # A mistake is that of one connection: all the others go on.
         try:
             call(*arguments)
         except Exception:
-            self.log.failure("a connection, or a turn, fails")
+            self.log.failure("a connection fails, and its end too")
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor reads this no longer: it may read the sockets one by one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import tcp
@@ -13,7 +12,7 @@ from zope.interface import alsoProvides
 
 from .doors import origin_of
 from .intake import Source
-from .outbox import Outbox
+from .outbox import Outbox, Turn
 from .session import Server
 
 DRAIN_SECONDS = 2.0
@@ -103,14 +102,15 @@ def _is_proxied(transport: Any) -> bool:
 class Link:
     """One connection below a session; implements :class:`chat.session.Transport`.
 
-    A transport derives from it, sets the attributes, and says with :meth:`_go_on` and
-    :meth:`_drop_input` what becomes of what has been read.
+    A transport derives from it, sets the attributes, and says with :meth:`_take`, :meth:`_go_on`
+    and :meth:`_drop_input` what becomes of what has been read.
     """
 
     server: Server
     transport: Any
     outbox: Outbox
     source: Source
+    _turn: Turn
     paused = False
     closing: IDelayedCall | None = None
     """While the last bytes leave: what comes now is thrown away."""
@@ -119,14 +119,27 @@ class Link:
     shut = False
     """Whether our writing side is shut."""
 
-    def begin(self, received: Callable[[bytes], None]) -> None:
-        """The connection is there: read it; see :class:`chat.intake.Source`."""
+    def begin(self) -> None:
+        """The connection is there: read it."""
         set_keepalive(self.transport)
-        self.source = self.server.intake.source(self.transport, received)
+        self.source = self.server.intake.source(self.transport, self.dataReceived)
 
     def peer(self, told: bool) -> tuple[str, str | None]:
         """See :func:`peer_of`."""
         return peer_of(self.transport, told=told)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Work off one read; what comes of it leaves at its end."""
+        turn = self._turn
+        turn.begin()
+        try:
+            self._take(data)
+        finally:
+            turn.end()
+
+    def _take(self, data: bytes) -> None:
+        """Work off what was read, and what is left of it from before."""
+        raise NotImplementedError
 
     def _go_on(self) -> None:
         """Work off what was read before the pause."""
@@ -150,7 +163,12 @@ class Link:
 
     def _resumed(self) -> None:
         if not self.paused and self.closing is None:
-            self._go_on()
+            turn = self._turn
+            turn.begin()
+            try:
+                self._go_on()
+            finally:
+                turn.end()
             if not self.paused and self.closing is None:
                 self.source.resume()
 

@@ -137,7 +137,7 @@ class OriginalProtocol(ChatProtocol):
 
     def connectionMade(self) -> None:
         """A client is here."""
-        self.begin(self.take)
+        self.begin()
         self.outbox = PacedOutbox(
             self._turn, self.transport, self.server.call_later, self.factory.pace, self._answer
         )

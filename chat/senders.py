@@ -72,16 +72,26 @@ class Sender:
 
     def remember_all(self, sent: Sent | SentTogether) -> None:
         """The same for messages that are in :attr:`sent` already."""
-        self.order.append(sent)
-        self._ordered += _count(sent)
+        order = self.order
+        order.append(sent)
+        self._ordered += len(sent.cids) if type(sent) is SentTogether else 1
         # Within the bound, but for what was sent together with the last one inside it.
         over = self._ordered - self._remembered - self.unanswered
-        if over <= 0:
-            return
-        for _ in range(len(self.order)):
-            if over < _count(self.order[0]):
+        while over > 0:
+            oldest = order[0]
+            count = len(oldest.cids) if type(oldest) is SentTogether else 1
+            if over < count:
                 break
-            over -= self.forget_oldest()
+            if oldest.fresh(inf):
+                # It is under way; another one may not be.
+                count = self.forget_oldest()
+                if not count:
+                    break
+            else:
+                order.popleft()
+                oldest.forget(self.sent)
+                self._ordered -= count
+            over -= count
 
     @property
     def remembered(self) -> int:

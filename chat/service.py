@@ -104,7 +104,7 @@ class Server:
         self.limits = Limits(settings)
         self.counts = Counts()
         self.turn = Turn(self.call_later)
-        self.intake = Intake(reactor, self.turn)
+        self.intake = Intake(reactor)
         self.shelf = StoreShelf(store.offline, settings, clock, self.spawn, self.call_later)
         self.delivery = Delivery(settings, self.shelf, clock)
         self.relay = Relay(self.delivery, settings.unanswered_per_sender)

@@ -46,7 +46,7 @@ class ChatProtocol(Link, LineReceiver):
 
     def connectionMade(self) -> None:
         """A client is here."""
-        self.begin(self.take)
+        self.begin()
         hear_half_closing(self)
         self.outbox = outbox_for(self._turn, self.transport)
         self.session = Session(self.server, self, self.outbox)
@@ -54,16 +54,7 @@ class ChatProtocol(Link, LineReceiver):
 
     # In
 
-    def dataReceived(self, data: bytes) -> None:
-        """What the reactor has read."""
-        turn = self._turn
-        turn.begin()
-        try:
-            self.take(data)
-        finally:
-            turn.end()
-
-    def take(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> None:
         """Split a read into lines once, and stop where the session pauses.
 
         The stock method copies the rest of the read once a line.
@@ -156,13 +147,8 @@ class ChatProtocol(Link, LineReceiver):
         self.session.lost()
 
     def _go_on(self) -> None:
-        turn = self._turn
-        turn.begin()
-        try:
-            self._work_off(self._lines, self._sound)
-            self._look_at_length()
-        finally:
-            turn.end()
+        self._work_off(self._lines, self._sound)
+        self._look_at_length()
 
     def _drop_input(self) -> None:
         self._parts.clear()

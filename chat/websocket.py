@@ -139,7 +139,7 @@ class ChatSocket(Link):
         self.transport = transport = channel.transport
         # HTTP would stop reading when the client does not read, and miss its acknowledgements.
         transport.unregisterProducer()
-        self.begin(self.take)
+        self.begin()
         outbox = outbox_for(self._turn, transport, FramedSocketOutbox, FramedTransportOutbox)
         self.outbox = cast(Framed, outbox)
         self._library = channel.dataReceived
@@ -169,16 +169,7 @@ class ChatSocket(Link):
 
     # In
 
-    def dataReceived(self, data: bytes) -> None:
-        """What the reactor has read."""
-        turn = self._turn
-        turn.begin()
-        try:
-            self.take(data)
-        finally:
-            turn.end()
-
-    def take(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> None:
         """Take what was read, frame by frame, and stop where the session pauses."""
         if self.closing is not None or self.outbox.sealed:
             return
@@ -216,12 +207,7 @@ class ChatSocket(Link):
             self.session.end()
 
     def _go_on(self) -> None:
-        turn = self._turn
-        turn.begin()
-        try:
-            self._take_frames()
-        finally:
-            turn.end()
+        self._take_frames()
 
     def _drop_input(self) -> None:
         self._frames = Frames(0)

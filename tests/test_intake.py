@@ -17,19 +17,8 @@ from zope.interface import implementer
 
 from chat import intake as module
 from chat.intake import Intake, Source
-from chat.outbox import Turn
 
 from .cables import PATIENCE, reactor
-
-
-class CountedTurn(Turn):
-    """Counts how often something is sent."""
-
-    ends = 0
-
-    def end(self) -> None:
-        self.ends += 1
-        super().end()
 
 
 @implementer(IHalfCloseableProtocol)
@@ -100,8 +89,7 @@ class Lines(Factory):
 
 class IntakeTests(TestCase):
     def setUp(self) -> None:
-        self.turn = CountedTurn(reactor.callLater)
-        self.intake = Intake(reactor, self.turn)
+        self.intake = Intake(reactor)
         self.factory = Lines(self.intake)
         port: Any = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
@@ -137,21 +125,20 @@ class IntakeTests(TestCase):
         self.assertIn(self.intake, reactor.getReaders())
         self.assertNotIn(line.transport, reactor.getReaders())
 
-    async def test_what_several_bring_is_one_turn(self) -> None:
-        (one, ann), (other, bob) = await self.connect(), await self.connect()
-        ann.sendall(b"a")
-        bob.sendall(b"b")
-        self.read_now(one, other)
-        self.assertEqual((one.data, other.data, self.turn.ends), (b"a", b"b", 1))
-
-    async def test_after_much_there_is_another_turn(self) -> None:
-        self.patch(module, "TURN_BYTES", 3)
+    async def test_several_are_read_in_one_go(self) -> None:
         some = [await self.connect() for _ in range(3)]
         for _, client in some:
-            client.sendall(b"ab")
+            client.sendall(b"a")
         self.read_now(*(line for line, _ in some))
-        self.assertEqual([line.data for line, _ in some], [b"ab"] * 3)
-        self.assertEqual(self.turn.ends, 2)
+        self.assertEqual([line.data for line, _ in some], [b"a"] * 3)
+
+    async def test_each_is_read_once_a_go(self) -> None:
+        self.patch(module, "READ_BYTES", 2)
+        line, client = await self.connect()
+        client.sendall(b"abc")
+        self.read_now(line)
+        self.assertEqual(line.data, b"ab")
+        await line.until(lambda: line.data == b"abc")
 
     async def test_nothing_is_read_while_paused(self) -> None:
         (line, client), (other, bob) = await self.connect(), await self.connect()
@@ -226,20 +213,6 @@ class IntakeTests(TestCase):
         bob.sendall(b"c")
         await other.until(lambda: other.data == b"bc")
 
-    async def test_turn_that_fails_ends_no_connection(self) -> None:
-        line, client = await self.connect()
-
-        def fail() -> None:
-            raise ValueError("a mistake")
-
-        line.then = lambda: self.turn.call(fail)
-        client.sendall(b"a")
-        await line.until(lambda: line.data == b"a")
-        line.then = lambda: None
-        client.sendall(b"b")
-        await line.until(lambda: line.data == b"ab")
-        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
-
     async def test_reactor_drops_it(self) -> None:
         """Then the transports are read one by one."""
         line, client = await self.connect()
@@ -277,7 +250,7 @@ class Wrapped:
 class ChoiceTests(SynchronousTestCase):
     def test_transport_that_is_no_socket_reads_by_itself(self) -> None:
         wrapped = Wrapped()
-        source = Intake(reactor, Turn(reactor.callLater)).source(wrapped, lambda data: None)
+        source = Intake(reactor).source(wrapped, lambda data: None)
         self.assertEqual(wrapped.calls, [])
         source.pause()
         source.resume()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from .databases import Database, mariadb
 from .flows import processor_seconds
-from .processes import Server, folder
+from .processes import Server, folder, memory
 from .talk import start_chat
 
 REACTOR = "asyncio"
@@ -49,6 +49,24 @@ class Cluster:
                 yield server
             finally:
                 server.stop()
+
+
+class Uses:
+    """What processes have used of processor time and memory, since the last look."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._pids = pids
+        self._seconds = self._memory = [0.0] * len(pids)
+        self.look(1)
+
+    def look(self, number: int) -> tuple[list[float], list[float]]:
+        """Of each process the microseconds, and the bytes, for each of so many."""
+        seconds = [processor_seconds(pid) for pid in self._pids]
+        sizes = [float(memory(pid)) for pid in self._pids]
+        used = [1e6 * (now - was) / number for now, was in zip(seconds, self._seconds, strict=True)]
+        grown = [(now - was) / number for now, was in zip(sizes, self._memory, strict=True)]
+        self._seconds, self._memory = seconds, sizes
+        return used, grown
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from twisted.python.failure import Failure
 from .errors import BadStart
 from .link import keep_alive
 
-BACKLOG = 1024
-"""Connections that the kernel keeps for us, unless the endpoint says otherwise; with Twisted's 50,
-clients that come all at once wait for a second and try again."""
+BACKLOG = 4096
+"""Connections that the kernel keeps for us, unless the endpoint says otherwise or the kernel allows
+fewer (net.core.somaxconn): when a node has died its clients come all at once.  Who finds no place
+tries again after a second or more."""
 
 
 ACCEPTS = 20

@@ -11,11 +11,11 @@ from statistics import median
 from chat.client.sending import Unsent
 from chat.messages import MsgId
 
-from ..cluster import Cluster, cluster
+from ..cluster import Cluster, Uses, cluster
 from ..databases import Database, mariadb
-from ..flows import Answered, Burst, Recipient, processor_seconds
+from ..flows import Answered, Burst, Recipient
 from ..load import Lines, Loop, Plug
-from ..processes import Server, memory
+from ..processes import Server
 from ..report import Figure, brief, p99
 from ..run import Run, busy, chat
 from ..tables import PASSWORD, seed_group, seed_users
@@ -206,24 +206,6 @@ def _group(
             )  # fmt: skip
 
 
-class _Uses:
-    """What processes have used of processor time and memory, since the last look."""
-
-    def __init__(self, pids: Sequence[int]) -> None:
-        self._pids = pids
-        self._seconds = self._memory = [0.0] * len(pids)
-        self.look(1)
-
-    def look(self, number: int) -> tuple[list[float], list[float]]:
-        """Of each process the microseconds, and the bytes, for each of so many."""
-        seconds = [processor_seconds(pid) for pid in self._pids]
-        sizes = [float(memory(pid)) for pid in self._pids]
-        used = [1e6 * (now - was) / number for now, was in zip(seconds, self._seconds, strict=True)]
-        grown = [(now - was) / number for now, was in zip(sizes, self._memory, strict=True)]
-        self._seconds, self._memory = seconds, sizes
-        return used, grown
-
-
 def _elsewhere(run: Run) -> None:
     """What everybody uses when people log in on one of two nodes."""
     number = run.sized(ELSEWHERE)
@@ -232,7 +214,7 @@ def _elsewhere(run: Run) -> None:
         with cluster(2) as joined, ExitStack() as stack:
             here, there = joined.nodes
             first = seed_users(joined.database, 2 * number)
-            uses = _Uses([here.pid, there.pid, joined.bus_pid, joined.database.pid])
+            uses = Uses([here.pid, there.pid, joined.bus_pid, joined.database.pid])
             warm = range(first, first + number)
             for users in (warm, range(warm.stop, warm.stop + number)):
                 uses.look(number)

@@ -19,8 +19,10 @@ import msgspec
 from .honest import PASSWORD, home
 
 CHUNK = 64 << 10
-SEEN = 30.0
+SEEN = 300.0
 """Seconds that an attacker waits for anything."""
+SLOW = 60.0
+"""Seconds from one byte of a slow connection to its next."""
 
 
 class Plan(msgspec.Struct):
@@ -36,7 +38,11 @@ class Plan(msgspec.Struct):
     seconds: float
     """For each of those attacks that could go on for ever."""
     slow: int
-    """Connections of the slowloris."""
+    """Connections of the slowloris, which is there throughout."""
+    flood: int
+    """So many more before that; the server is full with 10,000 of all kinds."""
+    outlast: bool
+    """Whether the slow ones stay until the server has closed them, as nobody has logged in."""
     accounts: int
     addresses: int
     tries: int
@@ -216,16 +222,44 @@ async def wrong_protocols(plan: Plan, seen: Seen) -> None:
         foe.end()
 
 
-async def slowloris(plan: Plan) -> list[Foe]:
-    """Connections that begin a line and go on a byte at a time."""
-    foes: list[Foe] = []
-    for number in range(plan.slow):
-        # 50 of an address: fewer than are refused there.
-        with suppress(OSError, asyncio.TimeoutError):
-            foe = await Foe.open(plan.port, 20_000 + number // 50)
+class Crowd:
+    """A slowloris: connections that begin a line and go on a byte a minute."""
+
+    def __init__(self) -> None:
+        self.seen: Seen = Counter()
+        self._foes: list[Foe] = []
+
+    async def come(self, port: int, count: int) -> None:
+        """Connect."""
+        for number in range(count):
+            try:
+                # 50 of an address: fewer than are refused there.
+                foe = await Foe.open(port, 20_000 + number // 50)
+            except (OSError, TimeoutError):
+                self.seen["failed"] += 1
+                continue
             foe.writer.write(b"{")
-            foes.append(foe)
-    return foes
+            self._foes.append(foe)
+            self.seen["open"] += 1
+
+    async def drip(self) -> None:
+        """A byte of each a minute, until cancelled."""
+        while self._foes:
+            for foe in self._foes:
+                foe.writer.write(b" ")
+                await asyncio.sleep(SLOW / len(self._foes))
+
+    async def stay(self) -> None:
+        """Drip until the server has closed all of them."""
+        dripping = asyncio.ensure_future(self.drip())
+        for foe in self._foes:
+            _note(self.seen, *await foe.rest())
+        dripping.cancel()
+
+    def go(self) -> None:
+        """Those that are left."""
+        for foe in self._foes:
+            foe.end()
 
 
 Attack = Callable[[Plan, Seen], Awaitable[None]]
@@ -245,8 +279,13 @@ def say(name: str, seen: Mapping[str, Any]) -> None:
 
 async def attack(plan: Plan) -> None:
     """All of them, one after the other, beside the slow ones."""
-    foes = await slowloris(plan)
-    say("slowloris", {"open": len(foes)})
+    flood = Crowd()
+    await flood.come(plan.port, plan.flood)
+    await flood.stay()
+    say("flood", flood.seen)
+    crowd = Crowd()
+    await crowd.come(plan.port, plan.slow)
+    staying = asyncio.ensure_future(crowd.stay() if plan.outlast else crowd.drip())
     for name, one in ATTACKS.items():
         seen: Seen = Counter()
         try:
@@ -254,10 +293,12 @@ async def attack(plan: Plan) -> None:
         except (TimeoutError, OSError) as error:
             seen[f"broken off: {type(error).__name__}"] += 1
         say(name, seen)
-        for foe in foes:
-            foe.writer.write(b" ")
-    for foe in foes:
-        foe.end()
+    if plan.outlast:
+        await staying
+    else:
+        staying.cancel()
+    crowd.go()
+    say("slowloris", crowd.seen)
 
 
 if __name__ == "__main__":

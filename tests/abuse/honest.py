@@ -6,7 +6,8 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 PATIENCE = 120.0
 PASSWORD = "correct horse"
@@ -75,17 +76,43 @@ async def enter(port: int, user_id: int, number: int) -> Line:
     return line
 
 
+class Queues:
+    """How long processes have been ready to run and had no processor, by the kernel's count.
+
+    :param pids: of which the first threads count.
+    """
+
+    def __init__(self, *pids: int) -> None:
+        self._paths = [Path(f"/proc/{pid}/schedstat") for pid in pids]
+
+    def seconds(self) -> float:
+        """Since they began; nothing where the kernel does not count."""
+        try:
+            return sum(int(path.read_text().split()[1]) for path in self._paths) / 1e9
+        except OSError:
+            return 0.0
+
+
+class Took(NamedTuple):
+    """The seconds of one message, from the message to its acknowledgement, through the
+    recipient's."""
+
+    gross: float
+    net: float
+    """Without those in which somebody waited for a processor."""
+
+
 class Pair:
     """One writes to the other, and now and then to somebody who is away."""
 
-    def __init__(self, sender: Line, recipient: Line, users: Sequence[int]) -> None:
-        self.seconds: list[float] = []
-        """From a message to its acknowledgement, through the recipient's."""
+    def __init__(self, sender: Line, recipient: Line, users: Sequence[int], queues: Queues) -> None:
+        self.took: list[Took] = []
         self.delivered: list[str] = []
         self.stored: list[str] = []
         self.arrived: set[str] = set()
         self._sender = sender
         self._recipient = recipient
+        self._queues = queues
         self._me, self._friend, self._away = users
         self._sent = 0
 
@@ -105,15 +132,17 @@ class Pair:
             self._sent += 1
             cid = f"{self._me}-{self._sent}"
             target = self._away if self._sent % 10 == 0 else self._friend
+            waited = self._queues.seconds()
             began = time.perf_counter()
             self._sender.send({"msgid": 5, "toid": target, "msg": "hello", "cid": cid})
             answer = await self.get_answer()
             took = time.perf_counter() - began
+            waited = self._queues.seconds() - waited
             if answer.get("cid") != cid or answer["errno"]:
                 raise AssertionError(f"an honest message was refused: {answer}")
             if answer["state"] == "delivered":
                 self.delivered.append(cid)
-                self.seconds.append(took)
+                self.took.append(Took(took, max(0.0, took - waited)))
             else:
                 self.stored.append(cid)
             await asyncio.sleep(max(0.0, PAUSE - took))  # the pace of somebody who writes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import resource
 import subprocess
@@ -18,7 +19,7 @@ from tests.test_plugin import TWISTD
 from tests.test_tls import make_certificate
 
 from .attackers import Plan
-from .honest import PATIENCE, Pair, enter, register
+from .honest import PATIENCE, Pair, Queues, Took, enter, register
 
 ROOT = Path(__file__).parents[2]
 PAIRS = 10
@@ -29,15 +30,14 @@ FILES = 25_000
 class Siege(msgspec.Struct):
     """What was seen."""
 
-    idle: list[float]
-    attacked: list[float]
-    """Seconds of the pairs' messages, before the attacks and during them."""
+    idle: list[Took]
+    attacked: list[Took]
+    """The pairs' messages, before the attacks and during them."""
     peak: int
     """The server's memory at its highest, in bytes."""
     seen: dict[str, dict[str, int]]
     """What each attack saw."""
-    guesses: int
-    """At one account, from many addresses."""
+    plan: Plan
     acknowledged: int = 0
     lost: int = 0
     """Of those, messages that are nowhere."""
@@ -58,9 +58,9 @@ def peak_of(pid: int) -> int:
 
 
 class Fort:
-    """The server, with its limits as they are by default."""
+    """The server, with its limits as they are by default, but for these options."""
 
-    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environ: dict[str, str], *options: str) -> None:
         make_certificate(folder)
         self._output = folder / "output"
         local = "tcp:0:interface=127.0.0.1"
@@ -68,7 +68,7 @@ class Fort:
             self.process = subprocess.Popen(
                 [TWISTD, "--nodaemon", "--pidfile=", "chat", "--listen", local, "--web", local,
                  "--status", "none", "--tls-listen", local,
-                 "--tls-certificate", "chat.pem", "--tls-key", "chat.key"],
+                 "--tls-certificate", "chat.pem", "--tls-key", "chat.key", *options],
                 cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
 
@@ -101,17 +101,18 @@ async def besiege(
     port, page, tls = await fort.ports()
     users = await register(port, 3 * PAIRS + 3, 0)
     away = users[2 * PAIRS : 3 * PAIRS]
+    queues = Queues(fort.process.pid, os.getpid())
     pairs = []
     for number in range(PAIRS):
         me, friend = users[2 * number : 2 * number + 2]
         lines = [await enter(port, one, 500 + one) for one in (me, friend)]
-        pairs.append(Pair(lines[0], lines[1], (me, friend, away[number])))
+        pairs.append(Pair(lines[0], lines[1], (me, friend, away[number]), queues))
     listening = [asyncio.ensure_future(pair.listen()) for pair in pairs]
     stop = asyncio.Event()
     talking = [asyncio.ensure_future(pair.talk(stop)) for pair in pairs]
     try:
         await asyncio.sleep(idle)  # so long the pairs are alone
-        before = [len(pair.seconds) for pair in pairs]
+        before = [len(pair.took) for pair in pairs]
         victim, sink, _ = users[3 * PAIRS :]
         plan = make_plan(port=port, web=page, tls=tls, victim=victim, sink=sink)
         seen = await _attack(plan, tell)
@@ -122,11 +123,11 @@ async def besiege(
         if isinstance(result, BaseException):
             raise result
     siege = Siege(
-        idle=[s for pair, n in zip(pairs, before, strict=True) for s in pair.seconds[:n]],
-        attacked=[s for pair, n in zip(pairs, before, strict=True) for s in pair.seconds[n:]],
+        idle=[it for pair, n in zip(pairs, before, strict=True) for it in pair.took[:n]],
+        attacked=[it for pair, n in zip(pairs, before, strict=True) for it in pair.took[n:]],
         peak=peak_of(fort.process.pid),
         seen=seen,
-        guesses=plan.addresses * plan.tries,
+        plan=plan,
     )
     for pair, user_id in zip(pairs, away, strict=True):
         siege.acknowledged += len(pair.delivered) + len(pair.stored)

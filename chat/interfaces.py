@@ -25,6 +25,7 @@ from .model import (
     Member,
     Outcome,
     Page,
+    Place,
     Roster,
     Said,
     Token,
@@ -102,6 +103,9 @@ class Offline(Protocol):
         At most ``rows`` of them and about ``size`` bytes of bodies (at least one row, if there is
         one); and whether there are more.
         """
+
+    def places(self, recipient: int, upto: tuple[int, int]) -> Awaitable[list[Place]]:
+        """Where all the messages are that wait up to this place (stamp, sender) and at it."""
 
     def forget(self, keys: Sequence[KeptKey]) -> Awaitable[None]:
         """Delete rows by their own keys, in one transaction; keys that are not there are fine."""

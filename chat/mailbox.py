@@ -28,7 +28,7 @@ from .config import Settings
 from .copies import Copy, Receiver, Row, Shelf
 from .errors import ChatError, Code
 from .messages import MsgId
-from .model import Census, Keeping, Kept, Outcome
+from .model import Census, Keeping, Kept, Outcome, Place
 from .receipts import State
 from .runs import GroupRun, Run
 from .window import Tally, Window
@@ -435,15 +435,31 @@ class Mailbox:
         self._window.page_asked()
         self._shelf.fetch(self, self._cursor, self._login)
 
-    def page(self, login: int, rows: Sequence[Kept], more: bool, now: float) -> None:
-        """A page of what waits, asked for during this ``login``."""
+    def page(
+        self,
+        login: int,
+        rows: Sequence[Kept],
+        more: bool,
+        now: float,
+        places: Sequence[Place] = (),
+    ) -> None:
+        """A page of what waits, asked for during this ``login``.
+
+        :param places: where there are several nodes, which do not commit in one order: what stood
+            up to the page's end when the page had been read.
+        """
         if login != self._login:
             return
+        late = self._late(rows, places)
+        if late:
+            self._rewind = True
         fresh = []
         gone = []
         for row in rows:
             self._cursor = (row.stamp, row.sender)
             pushed = self._window.with_row(row.sender, row.cid)
+            if pushed is None and row.stamp > late.get(row.sender, row.stamp):
+                continue  # it comes again, behind the one that is late
             if pushed is None:
                 copy = Copy.from_row(row, now)
                 if self.route is not None and self.route.was_delivered(row.sender, row.cid):
@@ -474,6 +490,20 @@ class Mailbox:
                 # Every row there is has been seen since the login.
                 self._tally.recount(self._window.with_rows)
         self._go_on()
+
+    def _late(self, rows: Sequence[Kept], places: Sequence[Place]) -> dict[int, int]:
+        """By sender, the stamp of the first message that stands before the page's end and has not
+        been seen: it was committed after what stands behind it was read."""
+        shown = {(row.sender, row.cid) for row in rows} if places else ()
+        late: dict[int, int] = {}
+        for place in places:
+            if (
+                (place.sender, place.cid) not in shown
+                and self._window.with_row(place.sender, place.cid) is None
+                and not (self.route and self.route.was_delivered(place.sender, place.cid))
+            ):
+                late.setdefault(place.sender, place.stamp)
+        return late
 
     def no_page(self, login: int, now: float) -> None:
         """The store could not be reached."""

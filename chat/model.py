@@ -152,6 +152,14 @@ class KeptKey(msgspec.Struct, frozen=True, gc=False):
     sender: int
 
 
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where a waiting message stands in its recipient's order, and its name."""
+
+    stamp: int
+    sender: int
+    cid: str
+
+
 class Keeping(Enum):
     """What became of one message that was to be stored."""
 

@@ -19,7 +19,7 @@ from .errors import StoreAway
 from .interfaces import Clock, Offline
 from .mailbox import RETRY_SECONDS, Mailbox
 from .messages import Chat, OneChat
-from .model import Kept, KeptKey
+from .model import Kept, KeptKey, Place
 from .orders import Feigned, Order
 
 BATCH_ROWS = 5000
@@ -288,12 +288,17 @@ class StoreShelf:
             rows, more = await self._offline.page(
                 mailbox.user_id, after, settings.page_rows, settings.page_bytes
             )
+            places: Sequence[Place] = ()
+            if rows and mailbox.route is not None:
+                # After the page: what another node has committed meanwhile is seen by now.
+                last = rows[-1]
+                places = await self._offline.places(mailbox.user_id, (last.stamp, last.sender))
         except StoreAway:
             mailbox.no_page(login, self._clock.monotonic())
             return
         self.check()
         self.figures.fetched += len(rows)
-        mailbox.page(login, rows, more, self._clock.monotonic())
+        mailbox.page(login, rows, more, self._clock.monotonic(), places)
 
     def census(self, mailbox: Mailbox) -> None:
         """See :meth:`chat.copies.Shelf.census`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,6 +12,7 @@ from chat.bus.local import LocalBus
 from chat.cluster import Message
 from chat.envelopes import ALL_NODES, Deleted, Seen, node_subject, pack, unpack, user_subject
 from chat.leases import LEASE_SECONDS, RENEW_SECONDS
+from chat.model import Kept
 from chat.nodes import CHECK_SECONDS
 from chat.routes import IDLE_SECONDS
 
@@ -218,6 +220,37 @@ class RoutesTests(NodesCase):
         self.go(0.5)
         ann.send(say(bob_id, "hi", cid="yes"))
         await self.assert_stored(ann, "yes")
+
+
+class PagesTests(NodesCase):
+    """Nodes do not commit in one order."""
+
+    bounds: Mapping[str, Any] = {"page_rows": 2, "window_messages": 4}
+
+    async def keep(self, recipient: int, sender: int, *stamps: int) -> None:
+        """Some node has stored these messages, in one transaction."""
+        rows = []
+        for stamp in stamps:
+            line = {"msgid": 5, "toid": recipient, "msg": f"{stamp}", "id": sender, "name": "x"}
+            body = json.dumps(line, separators=(",", ":")).encode()
+            rows.append(Kept(recipient, stamp, sender, f"{stamp}", False, 5, bytes(8), body))
+        await self.store.offline.keep(rows)
+
+    async def test_what_was_committed_behind_the_page_before_goes_first(self) -> None:
+        ann, eve, bob = [await self.register(name) for name in ("ann", "eve", "bob")]
+        await self.keep(bob, eve, 10, 20, 30, 40, 50, 60)
+        client = await self.login_at(0, bob)
+        await client.get_all(2)
+        # The next page begins behind 20, or 40: in the middle of these.
+        await self.keep(bob, ann, 15, 16, 35, 55, 70, 80)
+        seen = [10, 20]
+        while len(seen) < 12:
+            client.send(received(len(seen)))
+            self.go(0.1)
+            while client.lines:
+                seen.append(int((await client.get())["msg"]))
+        for sender in ([15, 16, 35, 55, 70, 80], [10, 20, 30, 40, 50, 60]):
+            self.assertEqual([stamp for stamp in seen if stamp in sender], sender)
 
 
 class LoginsTests(NodesCase):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 
-from ..model import Census, Kept, KeptKey, Outcome
+from ..model import Census, Kept, KeptKey, Outcome, Place
 from .dialects import IDS_A_STATEMENT, Row, Statements, marks
 from .keeping import COLUMNS, TABLE, Keep
 from .sql import Database
@@ -55,6 +55,18 @@ class SqlOffline:
             return _page(statements, recipient, after, rows, size, mean)
 
         return self._database.read("page", work).addCallback(self._note, recipient)
+
+    def places(self, recipient: int, upto: tuple[int, int]) -> Deferred[list[Place]]:
+        def work(statements: Statements) -> list[Place]:
+            found = statements.rows(
+                f"SELECT stamp, sender, cid FROM {TABLE} {statements.dialect.waiting_in_order}"
+                " WHERE userid = ? AND stamp <= ? AND (stamp < ? OR sender <= ?)"
+                " ORDER BY stamp, sender",
+                (recipient, upto[0], upto[0], upto[1]),
+            )
+            return [Place(stamp, sender, cid.decode()) for stamp, sender, cid in found]
+
+        return self._database.read("places", work)
 
     def _note(self, found: tuple[list[Kept], bool], recipient: int) -> tuple[list[Kept], bool]:
         page, more = found

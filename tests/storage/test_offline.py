@@ -6,7 +6,7 @@ import random
 
 from twisted.trial.unittest import TestCase
 
-from chat.model import Census, Keeping, Kept, KeptKey, Outcome
+from chat.model import Census, Keeping, Kept, KeptKey, Outcome, Place
 
 from ..mariadb import shared
 from .support import InMemory, OnMariaDB, OnSqlite, OverAStore, kept, key_of
@@ -164,6 +164,14 @@ class OfflineContract(OverAStore):
             after = (page[-1].stamp, page[-1].sender)
         self.assertEqual(found, rows)
         self.assertEqual(await self.store.offline.page(1, after, 7, 1 << 20), ([], False))
+
+    async def test_places_up_to_one(self) -> None:
+        rows = [kept(1, stamp, sender, f"é{stamp}") for stamp in (1, 2, 3) for sender in (5, 6)]
+        await self.keep(*reversed(rows), kept(9, 1, 5))
+        places = [Place(row.stamp, row.sender, row.cid) for row in rows]
+        for upto, count in (((0, 9), 0), ((1, 5), 1), ((2, 5), 3), ((2, 6), 4), ((9, 0), 6)):
+            self.assertEqual(await self.store.offline.places(1, upto), places[:count])
+        self.assertEqual(await self.store.offline.places(7, (9, 9)), [])
 
     async def test_a_full_page_that_is_the_last_says_so(self) -> None:
         await self.keep(*(kept(1, stamp, 2) for stamp in range(1, 6)))

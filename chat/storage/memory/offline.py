@@ -6,11 +6,11 @@ from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Sequence
 
-from ...model import Census, Keeping, Kept, KeptKey, Outcome
+from ...model import Census, Keeping, Kept, KeptKey, Outcome, Place
 from ..rows import repeated, storable
 from .tables import Tables, answered
 
-Place = tuple[int, int]
+Stand = tuple[int, int]
 """Stamp and sender: where a message stands in its recipient's order."""
 
 
@@ -18,9 +18,9 @@ class Shelf:
     """What waits for one recipient."""
 
     def __init__(self) -> None:
-        self.rows: dict[Place, Kept] = {}
-        self.cids: dict[tuple[int, str], Place] = {}
-        self._order: list[Place] = []
+        self.rows: dict[Stand, Kept] = {}
+        self.cids: dict[tuple[int, str], Stand] = {}
+        self._order: list[Stand] = []
         """Sorted; holds places whose row is gone until :meth:`remove` clears them away."""
 
     def put(self, row: Kept) -> Outcome:
@@ -37,7 +37,7 @@ class Shelf:
             insort(self._order, place)
         return Outcome(Keeping.STORED, row.stamp)
 
-    def page(self, after: Place, rows: int, size: int) -> tuple[list[Kept], bool]:
+    def page(self, after: Stand, rows: int, size: int) -> tuple[list[Kept], bool]:
         page: list[Kept] = []
         for number in range(bisect_right(self._order, after), len(self._order)):
             row = self.rows.get(self._order[number])
@@ -49,7 +49,7 @@ class Shelf:
             size -= len(row.body)
         return page, False
 
-    def remove(self, place: Place) -> Kept | None:
+    def remove(self, place: Stand) -> Kept | None:
         row = self.rows.pop(place, None)
         if row is not None:
             del self.cids[row.sender, row.cid]
@@ -108,6 +108,13 @@ class MemoryOffline:
         return shelf.page(after, rows, size) if shelf else ([], False)
 
     @answered
+    def places(self, recipient: int, upto: tuple[int, int]) -> list[Place]:
+        shelf = self._shelves.get(recipient)
+        places = sorted(place for place in (shelf.rows if shelf else ()) if place <= upto)
+        rows = shelf.rows if shelf else {}
+        return [Place(stamp, sender, rows[stamp, sender].cid) for stamp, sender in places]
+
+    @answered
     def forget(self, keys: Sequence[KeptKey]) -> None:
         for key in keys:
             self._remove(key.recipient, (key.stamp, key.sender))
@@ -119,7 +126,7 @@ class MemoryOffline:
             self._remove(recipient, place)
         return len(places)
 
-    def _remove(self, recipient: int, place: Place) -> None:
+    def _remove(self, recipient: int, place: Stand) -> None:
         shelf = self._shelves.get(recipient)
         row = shelf.remove(place) if shelf else None
         if shelf is None or row is None:

@@ -33,7 +33,7 @@ from chat.copies import Copy
 from chat.delivery import Delivery
 from chat.errors import ChatError, StoreAway
 from chat.messages import MsgId, OneChat
-from chat.model import Census, Keeping, Kept, KeptKey, Outcome
+from chat.model import Census, Keeping, Kept, KeptKey, Outcome, Place
 from chat.receipts import Nameless
 from chat.relay import Relay
 from chat.senders import Sender
@@ -117,6 +117,9 @@ class Disk:
         self, recipient: int, after: tuple[int, int], rows: int, size: int
     ) -> Deferred[tuple[list[Kept], bool]]:
         return self._ask("page", lambda: self._page(after, rows))
+
+    def places(self, recipient: int, upto: tuple[int, int]) -> Deferred[list[Place]]:
+        raise AssertionError("there is one node here")
 
     def forget(self, keys: Sequence[KeptKey]) -> Deferred[None]:
         return self._ask("forget", lambda: self._forget(keys))

@@ -14,12 +14,14 @@ PINGS = 2
 class Liveness:
     """What is known of one client; times in monotonic seconds."""
 
-    __slots__ = ("_asked", "_asked_until", "_pings", "heard_at", "opened_at")
+    __slots__ = ("_asked", "_asked_until", "_pings", "awaited", "heard_at", "opened_at")
 
     def __init__(self, now: float) -> None:
         self.opened_at = now
         """When it connected, or logged out: since then it might have logged in."""
         self.heard_at = now
+        self.awaited = False
+        """Whether it was pinged or asked for: a word of it means more than that it is there now."""
         self._pings = 0
         self._asked: list[Deferred[bool]] | None = None
         self._asked_until: IDelayedCall | None = None
@@ -27,6 +29,7 @@ class Liveness:
     def heard(self, now: float) -> None:
         """Anything came."""
         self.heard_at = now
+        self.awaited = False
         self._pings = 0
         if self._asked is not None:
             self.tell(True)
@@ -41,6 +44,7 @@ class Liveness:
 
     def ping(self) -> bool:
         """One more ping is due; False: it has left enough of them unanswered."""
+        self.awaited = True
         self._pings += 1
         return self._pings <= PINGS
 
@@ -53,6 +57,7 @@ class Liveness:
         """Whether it is heard within so many seconds."""
         answer: Deferred[bool] = Deferred()
         if self._asked is None:
+            self.awaited = True
             self._asked = []
             self._asked_until = call_later(seconds, lambda: self.tell(False))
         self._asked.append(answer)

@@ -181,7 +181,11 @@ class Session:
         self.now = now = server.monotonic()
         if server.lease is not None:
             server.lease.check(now)
-        self.liveness.heard(now)
+        liveness = self.liveness
+        if liveness.awaited:
+            liveness.heard(now)
+        else:
+            liveness.heard_at = now
         if self.standing.origin is None:
             self._locate(True)
         outbox = self.outbox

@@ -86,17 +86,14 @@ class ChatProtocol(Link, LineReceiver):
         if self._lines:
             lines = self._lines + lines
             sound = sound and self._sound
-        self._work_off(lines, sound)
+            self._lines = []
+        done = self.session.receive_all(lines) if sound and self.together else 0
+        if done < len(lines):
+            self._one_by_one(lines[done:], sound)
         if rest:
             self._keep(rest)
 
-    def _work_off(self, lines: list[bytes], sound: bool) -> None:
-        self._lines = []
-        if sound:
-            done = self.session.receive_all(lines) if self.together else 0
-            if done == len(lines):
-                return
-            lines = lines[done:]
+    def _one_by_one(self, lines: list[bytes], sound: bool) -> None:
         bound = self.MAX_LENGTH
         for at, line in enumerate(lines):
             if self.paused or self.closing is not None:
@@ -147,7 +144,9 @@ class ChatProtocol(Link, LineReceiver):
         self.session.lost()
 
     def _go_on(self) -> None:
-        self._work_off(self._lines, self._sound)
+        lines, self._lines = self._lines, []
+        done = self.session.receive_all(lines) if self._sound and self.together else 0
+        self._one_by_one(lines[done:], self._sound)
         self._look_at_length()
 
     def _drop_input(self) -> None:

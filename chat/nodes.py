@@ -51,6 +51,7 @@ class Node:
 
     :param spawn: runs a coroutine and logs what it raises.
     :param soon: calls a function at the end of the read that is being worked off, or soon.
+    :param work: calls a function with a message, and sends at once what comes of it.
     :param call_later: calls a function after so many seconds.
     :param pause: waits for so many seconds.
     """
@@ -68,6 +69,7 @@ class Node:
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         soon: Callable[[Callable[[], object]], object],
+        work: Callable[[Callable[[Message], None], Message], None],
         call_later: Callable[[float, Callable[[], object]], object],
         pause: Callable[[float], Awaitable[None]],
     ) -> None:
@@ -91,6 +93,7 @@ class Node:
         self._presence = presence
         self._rooms = rooms
         self._spawn = spawn
+        self._work = work
         self._mine: list[Subscription] = []
         self._users: dict[int, Subscription] = {}
         self._names: dict[int, str] = {}
@@ -146,7 +149,7 @@ class Node:
 
         def checked(message: Message) -> None:
             self.lease.check(self._now())
-            call(message)
+            self._work(call, message)
 
         return checked
 

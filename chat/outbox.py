@@ -11,7 +11,7 @@ looks at :attr:`Outbox.pending`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IPullProducer, IPushProducer
@@ -20,6 +20,9 @@ from zope.interface import implementer
 
 CHUNK = 64 << 10
 """So many bytes are given to a transport's buffer at a time."""
+
+
+_Came = TypeVar("_Came")
 
 
 class Turn:
@@ -48,6 +51,14 @@ class Turn:
         if not self._open:
             self._open = True
             self._call_later(0, self.end)
+
+    def work(self, call: Callable[[_Came], object], what: _Came) -> None:
+        """Work off what has come as one turn."""
+        self.begin()
+        try:
+            call(what)
+        finally:
+            self.end()
 
     def end(self) -> None:
         """Flush them all."""

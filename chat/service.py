@@ -149,7 +149,8 @@ class Server:
         if bus is not None:
             self.node = Node(
                 settings, store, bus, self.delivery, self.presence, self.rooms, self.memberships,
-                owners, clock, self.spawn, self.turn.call, self.call_later, self.pause,
+                owners, clock, self.spawn, self.turn.call, self.turn.work, self.call_later,
+                self.pause,
             )  # fmt: skip
             self.lease = self.node.lease
             self.lease.over.insert(0, self._end_all)

@@ -69,6 +69,19 @@ class TurnTests(SynchronousTestCase):
         self.turn.end()
         self.assertEqual(sender.pieces, [b"something\n", b"pushed\n"])
 
+    def test_what_has_come_from_elsewhere_is_a_turn(self) -> None:
+        outbox = Kept(self.turn)
+        self.turn.work(outbox.write_all, [b"a", b"b"])
+        self.assertEqual(outbox.pieces, [b"a\nb\n"])
+
+    def test_what_cannot_be_worked_off_does_not_stop_the_next_turn(self) -> None:
+        outbox = Kept(self.turn)
+        outbox.write(b"a")
+        self.assertRaises(ZeroDivisionError, self.turn.work, lambda number: 1 / number, 0)
+        self.assertEqual(outbox.pieces, [b"a\n"])
+        self.turn.work(outbox.write, b"b")
+        self.assertEqual(outbox.pieces, [b"a\n", b"b\n"])
+
     def test_one_that_fails_does_not_stop_the_next_turn(self) -> None:
         outbox = Kept(self.turn)
 

@@ -92,6 +92,20 @@ class RoutesTests(NodesCase):
             (entry,) = unpack(batch.data).entries
             self.assertEqual((len(entry.lines), len(entry.to)), (1, 3))
 
+    async def test_a_group_gets_what_has_a_cid_and_what_has_none(self) -> None:
+        ann, bob = await self.enter("ann", 1), await self.enter("bob", 2)
+        group = (await bob.ask({"msgid": 7, "groupname": "tea", "groupdesc": ""}))["groupid"]
+        ann.send({"msgid": 8, "groupid": group})
+        self.assertEqual((await bob.get())["msgid"], 33)
+        texts = ["no", "named", "one", "more"]
+        lines: list[dict[str, Any]] = [{"msgid": 9, "groupid": group, "msg": it} for it in texts]
+        lines[1]["cid"] = "own"
+        ann.send_raw(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        pushed = [await bob.get() for _ in texts]
+        self.assertEqual([one["msg"] for one in pushed], texts)
+        cids = [one["cid"] for one in pushed]
+        self.assertEqual((cids[1], len(set(cids))), ("own", 4))
+
     async def _say_in_group(self, people: list[Client], group: int, text: str) -> None:
         people[0].send({"msgid": 9, "groupid": group, "msg": text, "cid": text})
         for one in people[1:]:

@@ -8,6 +8,7 @@ it.  What goes out is framed in the outbox, so that many small frames leave in o
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Any, cast
 
 from twisted.logger import Logger
@@ -126,6 +127,7 @@ class ChatSocket(Link):
         self._texts: list[bytes] = []
         """Read, and left over when the session paused."""
         self._code = NORMAL
+        self._pinged_at = -inf
 
     # What the library calls
 
@@ -232,11 +234,13 @@ class ChatSocket(Link):
         seconds = self.server.settings.ping_seconds
         session = self.session
         silent = self.server.monotonic() - session.liveness.heard_at
-        if session.level == 1 and silent >= 2 * seconds:
-            self.log.info("{address}: closed, does not answer pings", address=session.address)
-            self.abort()
-            return
         if session.level == 1 and silent >= seconds and not self.outbox.sealed:
+            # Whether it was asked counts, and not the time: a look may be a little late.
+            if self._pinged_at > session.liveness.heard_at:
+                self.log.info("{address}: closed, does not answer pings", address=session.address)
+                self.abort()
+                return
+            self._pinged_at = self.server.monotonic()
             self._wire.ping()
         self._watching = self.server.call_later(seconds, self._watch)
 

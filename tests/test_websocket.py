@@ -196,6 +196,20 @@ class PingTests(SocketCase, TestCase):
                 await deferLater(reactor, 0.01)  # between two looks at the condition awaited
         await self.alive(wire)
 
+    async def test_nobody_is_given_up_unasked(self) -> None:
+        """One look comes too early to ask, and the next one so late that it is long overdue."""
+        user_id = await self.register("ann")
+        wire = await self.wire()
+        wire.write(text(login(user_id)))
+        await self.heard(wire)
+        seconds = self.server.settings.ping_seconds
+        self.silence.advance(seconds / 2)
+        await self.alive(wire)
+        self.silence.advance(seconds / 2)
+        self.silence.advance(seconds * 1.6)
+        self.assertEqual((await wire.frame())[0], PING)
+        await self.alive(wire)
+
     async def test_level_1_client_that_answers_no_ping_is_given_up(self) -> None:
         user_id = await self.register("ann")
         wire = await self.wire()

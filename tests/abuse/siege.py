@@ -115,7 +115,9 @@ async def besiege(
         before = [len(pair.took) for pair in pairs]
         victim, sink, _ = users[3 * PAIRS :]
         plan = make_plan(port=port, web=page, tls=tls, victim=victim, sink=sink)
-        seen = await _attack(plan, tell)
+        seen = await _attack(
+            plan, lambda text: tell(f"{text}, {peak_of(fort.process.pid) >> 20} MiB so far")
+        )
     finally:
         stop.set()
         results = await asyncio.gather(*talking, return_exceptions=True)

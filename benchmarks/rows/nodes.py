@@ -29,8 +29,8 @@ BARS = {64: 0.25, 1: None}
 SINGLES = 500
 """Messages of one pair, one at a time, of which it is looked how long each takes."""
 ELSEWHERE = 2000
-POINTER = 8.0
-"""Bytes; a node that grows by less for each of them has kept nothing of anybody."""
+OBJECT = 16.0
+"""Bytes of one with nothing in it; a node that grows by less for each has kept nothing of anybody."""
 
 
 def library_lines(sender: int, recipient: int, number: int, most: int) -> Lines:
@@ -230,7 +230,7 @@ def _elsewhere(run: Run) -> None:
     what = f"{number:,} more users log in on one of two nodes"
     at_other, at_node, of_bus, of_database = map(list, zip(*used, strict=True))
     kept, node_kept, bus_kept, _ = map(list, zip(*grown, strict=True))
-    run.report(Figure(f"{what}: memory of the other one", "bytes each", kept, most=POINTER))
+    run.report(Figure(f"{what}: memory of the other one", "bytes each", kept, most=OBJECT))
     run.report(
         Figure(f"{what}: its memory", "KiB each", [size / KIBIBYTE for size in node_kept],
                note=f"NATS {brief(median(bus_kept) / KIBIBYTE)} KiB each")

@@ -93,7 +93,9 @@ class Server:
                 [Path(sys.executable).with_name("twistd"), "--nodaemon", "--pidfile=", "chat",
                  *options, f"--database={self.database}", "--no-limits",
                  # A browser opens connections ahead, and says so when one is closed under it.
-                 "--login-seconds=3600", *self._options],
+                 "--login-seconds=3600",
+                 # A page that acknowledges late makes no difference to what is shown.
+                 "--keep-after-seconds=60", *self._options],
                 cwd=self._folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         deadline = time.monotonic() + PATIENCE

@@ -129,6 +129,7 @@ class PairTests(BrowserCase):
         for one in (ann, bob):
             one.expected += NO_SERVER
         self.server.stop()
+        expect(bob.page.locator(".banner")).to_be_visible()
         ann.say("Written without a connection")
         ann.has_mark("Written without a connection", "Sending")
         sockets = re.compile(r"/ws$")
@@ -152,6 +153,7 @@ class PairTests(BrowserCase):
         for one in (ann, bob):
             one.expected += NO_SERVER
         self.server.stop()
+        expect(bob.page.locator(".banner")).to_be_visible()
         ann.say("Sent before the history came")
         held: list[str | bytes] | None = []
 
@@ -181,10 +183,12 @@ class PairTests(BrowserCase):
         for message in late or ():
             sockets[-1].send(message)
         expect(ann.bubble("Long ago")).to_be_visible()
-        ann.has_mark("Sent before the history came", "Delivered", "Read")
+        ann.has_mark("Sent before the history came", "Sent", "Delivered", "Read")
         ann.context.route_web_socket(address, lambda socket: socket.connect_to_server())
         ann.page.reload()
         ann.is_online()
+        bob.enter("Ann")
+        bob.sees("Sent before the history came")
 
     def test_keyboard_alone(self) -> None:
         ann, bob = self.pair()

@@ -30,7 +30,7 @@ SINGLES = 500
 """Messages of one pair, one at a time, of which it is looked how long each takes."""
 ELSEWHERE = 2000
 OBJECT = 16.0
-"""Bytes of one with nothing in it; a node that grows by less for each has kept nothing of anybody."""
+"""Bytes of one with nothing in it; a node that grows by less for each has kept nothing of them."""
 
 
 def library_lines(sender: int, recipient: int, number: int, most: int) -> Lines:

@@ -41,6 +41,10 @@ soak: $(VENV)/.test ## kill and restart under load for MINUTES=60, and count wha
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 .PHONY: soak
 
+cluster: $(VENV)/.test ## kill, stop and cut off nodes, NATS and MariaDB for MINUTES=60 while people talk
+	@$(BIN)/python -m tests.cluster --minutes $(MINUTES)
+.PHONY: cluster
+
 abuse: $(VENV)/.test ## attack a server for some minutes while honest people talk (the short form is in test)
 	@$(BIN)/python -m tests.abuse
 .PHONY: abuse

@@ -13,6 +13,9 @@ from typing import Any
 from tests.faults.visit import PASSWORD
 from tests.faults.wire import Fields, Gone, Wire, line
 
+LOOKS = 20
+"""After so many looks at what was told it is asked."""
+
 
 @dataclass
 class User:
@@ -83,7 +86,8 @@ class Guest:
         """Keep :attr:`states` true from now on."""
         await self.ask(msgid=28)
         answer = await self.ask(msgid=22, limit=500)
-        self.states |= {friend["id"]: friend["state"] for friend in answer["friends"]}
+        friends = answer.get("friends", ())  # none where the store is away
+        self.states |= {friend["id"]: friend["state"] for friend in friends}
 
     async def leave(self) -> None:
         """The end of the connection."""
@@ -142,6 +146,14 @@ class Watcher:
             await asyncio.sleep(0.2)
 
     async def until(self, users: Sequence[int], state: str) -> None:
-        """Until that is seen of all of them."""
-        while self.guest is None or any(self.guest.states.get(it) != state for it in users):
+        """Until that is seen of all of them.
+
+        What is told of comings and goings may be lost with the bus, so now and then it is asked.
+        """
+        looks = 0
+        while (guest := self.guest) is None or any(guest.states.get(it) != state for it in users):
             await asyncio.sleep(0.05)
+            looks += 1
+            if guest is not None and looks % LOOKS == 0:
+                with contextlib.suppress(Gone):
+                    await guest.watch()

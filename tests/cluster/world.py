@@ -27,6 +27,8 @@ class Database(Data):
     def __init__(self, server: MariaDB, url: str) -> None:
         self.url = url
         self.name = url.rpartition("/")[2]
+        self.others = 0
+        """Rows of those whom :meth:`rows` does not count."""
         self._server = server
 
     async def open(self) -> None:
@@ -36,7 +38,11 @@ class Database(Data):
         """It goes with its server."""
 
     def rows(self) -> int:
-        return int(self._server.ask(ROWS, database=self.name)[0][0])
+        return int(self._server.ask(ROWS, database=self.name)[0][0]) - self.others
+
+    def begin(self) -> None:
+        """What waits now is for somebody who does not come."""
+        self.others += self.rows()
 
     def through(self, cable: Proxy) -> Database:
         """The same, as one node reaches it."""
@@ -63,6 +69,7 @@ class Cluster:
     def __init__(self, folder: Path, maria: MariaDB, options: Sequence[str] = ()) -> None:
         self.maria = maria
         self.places: list[Place] = []
+        self.data: Database
         self._folder = folder
         self._options = options
         self._ends: list[Nats | Balancer | Node] = []
@@ -70,7 +77,6 @@ class Cluster:
 
     async def open(self) -> None:
         """Returns when everybody is let in everywhere."""
-        self.data: Data
         self.data = database = Database(self.maria, await asyncio.to_thread(self.maria.fresh))
         self.nats = await asyncio.to_thread(Nats)
         self._ends.append(self.nats)

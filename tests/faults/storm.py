@@ -57,7 +57,10 @@ class Served(Protocol):
     """What people talk to."""
 
     port: int
-    data: Data
+
+    @property
+    def data(self) -> Data:
+        """What waits in it is waited for."""
 
     def mistakes(self) -> list[str]:
         """Exceptions in its log."""

@@ -36,6 +36,10 @@ PATIENCE = 120.0
 
 PASSWORD = "correct horse"
 
+STALE = "net::ERR_EMPTY_RESPONSE"
+"""What Chromium says when it uses a connection that it had opened ahead, and that has gone with a
+server which was restarted meanwhile.  What it could not load shows in what is missing."""
+
 USUAL: dict[str, Any] = {
     "viewport": {"width": 1280, "height": 800},
     "locale": "en-GB",
@@ -144,7 +148,8 @@ class Person:
         return self.page
 
     def _said(self, message: Any) -> None:
-        if message.type == "error" and not any(part in message.text for part in self.expected):
+        expected = (STALE, *self.expected)
+        if message.type == "error" and not any(part in message.text for part in expected):
             self.problems.append(message.text)
 
     # Logging in

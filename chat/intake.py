@@ -28,6 +28,10 @@ READ_BYTES = 64 << 10
 _HAS_EPOLL = hasattr(select, "epoll")
 
 
+def _nothing(data: bytes) -> None:
+    """Nobody listens any more."""
+
+
 class Source:
     """Where one connection's bytes come from; read from the beginning.
 
@@ -65,6 +69,7 @@ class Source:
 
     def stop(self) -> None:
         """The connection has ended, or is about to: never read here again."""
+        self.received = _nothing
         if self._intake is not None:
             self._intake.remove(self._fd, self)
             self._intake = None

@@ -87,6 +87,15 @@ class Requests:
             return True
         return False
 
+    def end(self, tap: Tap) -> None:
+        """Nothing is performed any more.
+
+        :param tap: in place of the one that is gone.
+        """
+        self.clear()
+        self._tap = tap
+        self._perform = _nothing
+
     def clear(self) -> None:
         """Nothing of what waits will be performed."""
         self.queue = None
@@ -95,3 +104,7 @@ class Requests:
     def _is_full(self) -> bool:
         queue = self.queue
         return queue is not None and (len(queue) >= QUEUED_REQUESTS or self._bytes >= QUEUED_BYTES)
+
+
+def _nothing(request: Request | BadLine, line: bytes) -> None:
+    """The connection is gone."""

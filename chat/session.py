@@ -71,6 +71,29 @@ class Transport(Tap, Protocol):
 _log = Logger(namespace="chat.session.Session")
 
 
+class Gone:
+    """What is below a session whose connection has ended; implements :class:`Transport`."""
+
+    def pause(self) -> None:
+        """Nothing is read."""
+
+    def resume(self) -> None:
+        """Nothing is read."""
+
+    def peer(self, told: bool) -> tuple[str, str | None]:
+        """Nowhere."""
+        return "", None
+
+    def close(self) -> None:
+        """It is closed."""
+
+    def abort(self) -> None:
+        """It has ended."""
+
+
+_GONE = Gone()
+
+
 class Server(Protocol):
     """What all sessions share."""
 
@@ -491,6 +514,7 @@ class Session:
                 "{address} user {user}: logged out",
                 address=self.address, user=self.sender.id, duration=self._lasted(),
             )  # fmt: skip
+            del self.nameless
         self.sender = None
         self.level = 1
         self._mailbox = None
@@ -579,6 +603,9 @@ class Session:
         self.outbox.close()
         self.standing.leave()
         self.server.sessions.discard(self)
+        # What is gone is not to wait for the garbage collector, which looks rarely.
+        self.transport = _GONE
+        self.requests.end(_GONE)
 
     def _leave(self) -> None:
         if self.closed:

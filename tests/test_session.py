@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from twisted.internet.task import deferLater
+
 from chat import messages as m
 from chat.commands import Command
-from tests.support import InMemory, login, received, say, told
+from tests.cables import reactor
+from tests.support import InMemory, OverTcp, login, received, say, told
 
 
 def fail_at_once(me: object, ask: object) -> None:
@@ -98,3 +103,25 @@ class LeavingTests(InMemory):
         self.assertEqual(await ann.end(), [])
         self.go(1)
         self.assertEqual(set(self.server.delivery.online), {bob.id})
+
+
+class GoneTests(OverTcp):
+    """What a connection leaves behind."""
+
+    async def test_nothing_waits_for_the_garbage_collector(self) -> None:
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for level in (1, 2):
+            ann = await self.enter(f"ann{level}", level)
+            ann.send(say(ann.id, "hi", cid="a"))
+            await ann.get()
+            session = next(one for one in self.server.sessions if one.sender is not None)
+            link: Any = session.transport
+            remains = weakref.ref(link)
+            del session, link
+            ann.cable.close()
+            await ann.end()
+            while self.server.sessions:
+                await deferLater(reactor, 0.01, lambda: None)
+            self.assertIsNone(remains())

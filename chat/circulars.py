@@ -121,6 +121,8 @@ class Messages(Round):
         sender = self._sender
         born = copies[0].born
         mailboxes = delivery.mailboxes
+        author = delivery.senders.get(sender)
+        elsewhere = author is not None and author.told is not None
         for user_id in ids:
             if user_id == sender:
                 continue
@@ -128,13 +130,14 @@ class Messages(Round):
             if mailbox is None or not mailbox.known:
                 mailbox = delivery.mailbox(user_id)
             receiver = mailbox.receiver
+            # To who is not here, the first message on the way says it.
+            if elsewhere and receiver is not None and delivery.has_more(sender, user_id):
+                mailbox.appeared()
             # A level 1 client needs no names for what it is sent, unless something goes wrong.
             if whole and receiver is not None and receiver.level == 1 and mailbox.room(0) > 0:
                 mailbox.push_run(GroupRun(burst, copies, lines, born, size))
                 burst.began()
             else:
-                if delivery.has_more(sender, user_id):
-                    mailbox.appeared()
                 mailbox.send_all(
                     [
                         Copy(sender, copy.stamp, copy.cid, copy.given, copy.kind, copy.body,

@@ -358,6 +358,8 @@ class Route:
             return
         returned = [item for _, item in sorted(self._returned.items())]
         self._returned.clear()
+        # One of them may have said that the store has to be looked into.
+        self._dirty = True
         self._waiting[:0] = returned
         self._waiting_bytes += sum(map(_size, returned))
         self._look()
@@ -370,6 +372,7 @@ class Route:
     def give_up(self) -> None:
         """Everything unanswered goes into the store, in one transaction."""
         self.way = Way.AWAY
+        self._dirty = True
         self._since = None
         out = [(number, item) for number, (item, _, _) in self._out.items()]
         numbered = sorted([*out, *self._returned.items()], key=lambda pair: pair[0])

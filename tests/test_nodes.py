@@ -182,6 +182,28 @@ class RoutesTests(NodesCase):
         ann.send(say(bob.id, "2", cid="b"))
         self.assertEqual([(await bob.get())["msg"] for _ in range(2)], ["1", "2"])
 
+    async def test_nor_are_messages_to_a_group(self) -> None:
+        """Whether the member is on the node to which their sender has moved, or on a third one."""
+        self.add_node("node2")
+        for number, (level, node) in enumerate(((2, 2), (1, 1), (2, 1))):
+            ann = await self.login_at(0, await self.register(f"ann{number}"))
+            bob = await self.login_at(1, await self.register(f"bob{number}"), level)
+            made = await ann.ask({"msgid": 7, "groupname": f"tea{number}", "groupdesc": ""})
+            tea = {"msgid": 9, "groupid": made["groupid"]}
+            bob.send({"msgid": 8, "groupid": made["groupid"]})
+            self.go(0.3)
+            ann.lines.clear()
+            bob.lines.clear()
+            self.buses[0].cut()
+            answer = await ann.ask({**tea, "msg": "1", "cid": "a"})
+            self.assertEqual(answer["state"], "stored")
+            await ann.ask({"msgid": 10})
+            self.go(0.3)
+            self.buses[0].heal()
+            ann = await self.login_at(node, ann.id)
+            ann.send({**tea, "msg": "2", "cid": "b"})
+            self.assertEqual([(await bob.get())["msg"] for _ in range(2)], ["1", "2"])
+
     async def test_who_comes_back_gets_what_waits_in_its_order(self) -> None:
         """Also where some of it is stored, and some is on its way into the store."""
         ann = await self.login_at(1, await self.register("ann"))

@@ -637,6 +637,10 @@ class Mailbox:
     def _fail_login(self, error: ChatError) -> None:
         receiver, self.receiver = self.receiver, None
         self.phase = Phase.AWAY
+        # What the login was about to look for is looked for by the next one.
+        self._unsure = True
+        if self.route is not None:
+            self.route.left()
         if receiver is not None:
             receiver.not_welcome(error)
 

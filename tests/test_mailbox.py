@@ -603,6 +603,16 @@ class MailboxTests(SynchronousTestCase):
         self.assertEqual(machine.mailbox.stored, 1)
         machine.teardown()
 
+    def test_a_login_that_fails_has_not_looked(self) -> None:
+        """What may be in the store is looked for by the next one."""
+        machine = Messages()
+        machine.begin(waiting=0, level=1)
+        machine.acknowledge_late(how="unknown, and done")
+        machine.store_forgets(done=False)
+        machine.take_over(first=False, once_in=1)
+        machine.store_reads(reached=False)
+        machine.teardown()
+
     def test_any_interleaving(self) -> None:
         run_state_machine_as_test(
             Messages,

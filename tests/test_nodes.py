@@ -204,6 +204,18 @@ class RoutesTests(NodesCase):
             ann.send({**tea, "msg": "2", "cid": "b"})
             self.assertEqual([(await bob.get())["msg"] for _ in range(2)], ["1", "2"])
 
+    async def test_to_who_could_not_log_in_here(self) -> None:
+        """The store was away for a moment, and the user is on another node now."""
+        ann = await self.login_at(0, await self.register("ann"))
+        bob_id = await self.register("bob")
+        self.faults.away("census")
+        bob = await self.connect(node=0)
+        self.assertEqual((await bob.ask(login(bob_id, 2)))["errno"], 108)
+        self.faults.recover()
+        bob = await self.login_at(1, bob_id)
+        await self.assert_chatting(ann, bob)
+        self.assertEqual(self.faults.calls["keep"], 0)
+
     async def test_who_comes_back_gets_what_waits_in_its_order(self) -> None:
         """Also where some of it is stored, and some is on its way into the store."""
         ann = await self.login_at(1, await self.register("ann"))

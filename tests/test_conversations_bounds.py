@@ -144,6 +144,8 @@ class NoQuotas(Conversation):
 
 
 class SlowReaders(Conversation):
+    bounds = {"keep_after_seconds": 1.0}  # noqa: RUF012
+
     async def test_what_it_does_not_read_is_stored_and_comes_in_order(self) -> None:
         for level in (1, 2):
             ann, bob = await self.enter(f"a{level}", 2), await self.enter(f"b{level}", level)

@@ -15,6 +15,8 @@ from tests.support import PASSWORD, OverTcp
 
 
 class TlsTests(OverTcp, TestCase):
+    bounds = {"keep_after_seconds": 1.0}  # noqa: RUF012
+
     async def setUp(self) -> None:  # type: ignore[override]
         await super().setUp()
         folder = Path(self.mktemp()).absolute()

@@ -75,7 +75,8 @@ def _unmoved(siege: Siege) -> list[str]:
         told = count(name, "errno 102") + count(name, "errno 107")
         expect(name, "and told why, but for some", number // 2 <= told <= number)
         full = count(name, "errno 107")
-        expect(name, "beyond the bound at once", (full > 0) == (number >= BOUND))
+        # The flood's last ones may still have their places when the slow ones come.
+        expect(name, "beyond the bound at once", full > 0 or number < BOUND)
     expect("long_lines", "each is closed", count("long_lines", "closed") == 4)
     expect("long_lines", "and told why", count("long_lines", "errno 106") >= 1)
     bad = count("bad_lines", "errno 100")

@@ -110,8 +110,16 @@ CHANGING = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|(?<="stamp": )\d+')
 
 
 def ordered(talk: Talk) -> list[str]:
-    """What has come in an order that must not depend on how the requests were torn."""
-    return [normal(it) for it in talk.got if not is_chat_ack(it) and it["msgid"] != 12]
+    """What has come in an order that must not depend on how the requests were torn.
+
+    A RECEIVED_MSG is taken as it is read, ahead of what waits: what it is told may be another thing
+    when a logout is still under way.
+    """
+    return [
+        normal(it)
+        for it in talk.got
+        if not is_chat_ack(it) and not (it["msgid"] == 11 and it["ack"] == 12)
+    ]
 
 
 def unordered(talk: Talk) -> Counter[str]:

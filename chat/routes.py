@@ -75,6 +75,7 @@ class Carrier(Protocol):
     @property
     def most(self) -> int:
         """Bytes that one item may have."""
+
     gone: int
     """Entries that came back, as their user was not there any more."""
     given_up: int
@@ -185,7 +186,8 @@ class Route:
 
     def _post(self, item: Item, source: object) -> None:
         carrier = self._carrier
-        if _size(item) > carrier.most:
+        size = _size(item)
+        if size > carrier.most:
             # It cannot travel.
             self._returned[carrier.next_route()] = item
             self.give_up()
@@ -197,7 +199,6 @@ class Route:
         look = carrier.has_more(sender, self.box.user_id) or look
         to = To(self.box.user_id, self.epoch, self.route, self.place, look)
         self.place += 1
-        size = item.size if isinstance(item, Run) else sum(len(copy.body) for copy in item)
         number = carrier.post(self._node, item, source, to)
         self._out[number] = (item, carrier.now(), size)
         self._size += size
@@ -206,7 +207,7 @@ class Route:
 
     def _wait(self, copies: list[Copy]) -> None:
         self._waiting.append(copies)
-        self._waiting_bytes += sum(len(copy.body) for copy in copies)
+        self._waiting_bytes += _size(copies)
         if self._waiting_bytes > WAITING_BYTES:
             self.give_up()
 
@@ -221,13 +222,11 @@ class Route:
     def found(self, node: int, epoch: int) -> None:
         """The user is on this node."""
         self._since = None
-        if self.way is Way.THERE and (node, epoch) == (self._node, self.epoch):
-            return
-        elif self.way in (Way.THERE, Way.LEAVING):
+        if self.way in (Way.THERE, Way.LEAVING):
             if epoch > self.epoch:
                 self._leave()
             return
-        elif self.way is Way.HERE:
+        if self.way is Way.HERE:
             return
         # What waits for the store's first word on the user need not wait for it any more.
         self._waiting[:0] = [[copy] for copy in self.box.take_waiting()]
@@ -245,14 +244,14 @@ class Route:
             return
         self._since = None
         self.way = Way.AWAY
-        self._to_store()
-
-    def _to_store(self) -> None:
-        """What waits is for a mailbox whose user is away."""
         for item in self._take_waiting():
-            for copy in _unfold(item):
-                if copy.receipt is not None:
-                    self.box.send(copy)
+            self._to_store(item)
+
+    def _to_store(self, item: Item) -> None:
+        """It is for a mailbox whose user is away."""
+        for copy in _unfold(item):
+            if copy.receipt is not None:
+                self.box.send(copy)
 
     def go_on(self) -> None:
         """The store has answered: what was settling may be settled."""
@@ -267,11 +266,7 @@ class Route:
             if self.way is Way.THERE:
                 self._post(item, None)
             else:
-                self._again_from(item)
-
-    def _again_from(self, item: Item) -> None:
-        for copy in _unfold(item):
-            self.box.send(copy)
+                self._to_store(item)
 
     def _take_waiting(self) -> list[Item]:
         waiting, self._waiting = self._waiting, []
